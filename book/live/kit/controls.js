@@ -1,0 +1,57 @@
+// Small labelled controls, all of them the browser's own, so that keyboards and readers know them.
+
+let count = 0;
+
+/** An HTML element with a class and children. */
+export function element(name, className = "", ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** A button. */
+export function button(label, onPress) {
+  const made = element("button", "live-button", label);
+  made.type = "button";
+  made.addEventListener("click", onPress);
+  return made;
+}
+
+/** A slider with its value beside its label; `format(value)` is how the value reads. */
+export function slider({ label, min, max, step, value, format, onInput }) {
+  const input = element("input");
+  Object.assign(input, { type: "range", min, max, step, value, id: `live-${++count}` });
+  const shown = element("output", "", format(value));
+  shown.setAttribute("for", input.id);
+  const name = element("label", "", label);
+  name.setAttribute("for", input.id);
+  const say = () => {
+    shown.textContent = format(Number(input.value));
+    input.setAttribute("aria-valuetext", shown.textContent);
+  };
+  input.addEventListener("input", () => {
+    say();
+    onInput(Number(input.value));
+  });
+  say();
+  return element("div", "live-slider", element("div", "live-label", name, shown), input);
+}
+
+/**
+ * A choice among pictures, one of which is chosen. `options` are {name, picture}, where `name` is
+ * read aloud and `picture` an element; `onChange(index)` hears the choice.
+ */
+export function choices({ label, options, chosen, onChange }) {
+  const group = `live-${++count}`;
+  const field = element("fieldset", "live-choices", element("legend", "", label));
+  options.forEach(({ name, picture }, index) => {
+    const input = element("input");
+    Object.assign(input, { type: "radio", name: group, checked: index === chosen });
+    input.setAttribute("aria-label", name);
+    input.addEventListener("change", () => onChange(index));
+    picture.setAttribute("aria-hidden", "true");
+    field.append(element("label", "live-choice", input, picture));
+  });
+  return field;
+}

@@ -1,0 +1,88 @@
+"""Exporting trained modules as ONNX graphs that run in the reader's browser.
+
+Chapters' ``live.py`` wrap a model's step as a module of tensors in, tensors out, and export it here.
+Weights are stored in half precision, which halves what the page loads; the browser computes in
+single precision on the rounded values. `round_weights` makes the PyTorch module that a test holds
+the graph to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from companion.checkpoint import atomic_path
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MAX_PAGE_BYTES = 4_000_000
+
+
+def round_weights(module: nn.Module) -> nn.Module:
+    """Round every floating-point weight to half precision and back, in place; returns ``module``."""
+    import torch
+
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(weight.half().float())
+    return module
+
+
+def export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
+    """Write ``module`` as an ONNX graph with half-precision weights.
+
+    The first dimension of every input and output is the batch and may vary. ``inputs`` are examples
+    by the name of the argument of ``forward``, with a batch of two or more, since one would be
+    baked in. Raises ``ModuleNotFoundError`` naming the extra when ONNX is missing, ``ValueError``
+    for a batch of one.
+    """
+    import torch
+
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"exporting needs the package {error.name!r}: pip install 'rebuilding-2017[live]'"
+        ) from None
+    if any(len(example) < 2 for example in inputs.values()):
+        raise ValueError("examples need a batch of at least two, or the graph is fixed to one")
+    batch = torch.export.Dim("batch")
+    program = torch.onnx.export(
+        module.eval(),
+        (),
+        kwargs=inputs,
+        input_names=list(inputs),
+        output_names=outputs,
+        dynamic_shapes={name: {0: batch} for name in inputs},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    graph = _with_half_weights(program.model_proto)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(graph.SerializeToString())
+
+
+def _with_half_weights(graph):
+    """Store large float initializers in half precision, each followed by a cast to single."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in graph.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.graph.node]
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+    del graph.graph.value_info[:]
+    onnx.checker.check_model(graph)
+    return graph

@@ -1,0 +1,1 @@
+"""Chapters of part 3: computer vision."""

@@ -1,0 +1,1 @@
+"""Chapter 3.4: Sketch-RNN (Ha and Eck, 2017)."""
