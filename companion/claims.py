@@ -281,7 +281,7 @@ def recheck(claim: Claim, path: Path | None = None, size: str = "laptop", jobs: 
 def _parallel(
     claim: Claim, tasks: list[tuple[str, int, float]], size: str, jobs: int
 ) -> Iterable[dict]:
-    """Records as they finish. Processes here; ``joblib.parallel_config`` names a cluster's backend."""
+    """Records as they finish: processes here, or the cluster that joblib's configuration names."""
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered")

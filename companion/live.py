@@ -1,6 +1,6 @@
 """Exporting trained modules as ONNX graphs that run in the reader's browser.
 
-Chapters' ``live.py`` wrap a model's step as a module of tensors in, tensors out, and export it here.
+A chapter's ``live.py`` wraps a model's step as a module of tensors in, tensors out.
 Weights are stored in half precision, which halves what the page loads; the browser computes in
 single precision on the rounded values. `round_weights` makes the PyTorch module that a test holds
 the graph to.
@@ -20,7 +20,7 @@ MAX_PAGE_BYTES = 4_000_000
 
 
 def round_weights(module: nn.Module) -> nn.Module:
-    """Round every floating-point weight to half precision and back, in place; returns ``module``."""
+    """Round every weight to half precision and back, in place; returns ``module``."""
     import torch
 
     with torch.no_grad():

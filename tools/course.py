@@ -22,6 +22,14 @@ from pathlib import Path
 from tools.environments import ROOT, Refusal, ready_environment, script_of
 
 BROWSER_TESTS = ("tests/test_site.py", "tests/test_browser.py")
+# What pages are made from besides the files that Sphinx watches.
+PAGE_SOURCES = (
+    "companion/**/*.py",
+    "companion/**/claim.json",
+    "book/_ext/*",
+    "book/_templates/*",
+    "book/*.yml",
+)
 NOTEBOOKS = ("book/chapters", "book/exercises")
 
 HELP = """\
@@ -48,7 +56,7 @@ python -m tools.course check vision/sketch_rnn"""
 def sources_digest(root: Path) -> str:
     """A digest of what a page is made from and Sphinx does not watch: code, claims, settings."""
     digest = hashlib.sha256((root / "requirements" / "book.lock").read_bytes())
-    for pattern in ("companion/**/*.py", "companion/**/claim.json", "book/_ext/*", "book/*.yml"):
+    for pattern in PAGE_SOURCES:
         for path in sorted(path for path in root.glob(pattern) if path.is_file()):
             digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
@@ -161,6 +169,7 @@ def test() -> None:
     run_stages(
         [
             ("ruff", [[*ruff, "check", "."], [*ruff, "format", "--check", "."]]),
+            ("the book, warnings as errors", [lambda: build_book(python, fresh=True)]),
             (
                 "unit tests, contracts, exercise gate, shipped weights",
                 [[*pytest, "-n", "2", "--dist", "loadfile", *not_browser, "tests"]],
@@ -169,7 +178,6 @@ def test() -> None:
                 "every notebook from top to bottom, at smoke size, network closed",
                 [[*pytest, "-n", "2", "--nbmake", "--nbmake-timeout=300", *notebooks]],
             ),
-            ("the book, warnings as errors", [lambda: build_book(python, fresh=True)]),
             ("the site in a browser", [[*pytest, *BROWSER_TESTS]]),
         ]
     )
@@ -233,7 +241,7 @@ def outputs(chapter: str) -> None:
     check_chapter(chapter)
     python = str(ready_environment("full"))
     failure = f"The notebook of {chapter} did not run to its end; the committed one is unchanged."
-    run([python, "tools/notebooks.py", "execute", chapter], failure)
+    run([python, "-m", "tools.notebooks", "execute", chapter], failure)
 
 
 def claims(chapter: str, seeds: int, recheck: bool) -> None:
@@ -260,11 +268,16 @@ def bench(chapter: str) -> None:
 
 
 def assignments(out: str) -> None:
-    """`make assignments`: the students' copies."""
+    """`make assignments`: the students' copies of all exercises, in `out`/part/chapter.ipynb."""
     if not out:
         raise Refusal("Name the folder for the students' copies: make assignments OUT=folder")
     python = str(ready_environment("full"))
-    run([python, "-m", "companion.exercises", "student", out], "No copies were made.")
+    masters = ROOT / "book" / "exercises"
+    for master in sorted(masters.glob("*/*.ipynb")):
+        copy = Path(out).absolute() / master.relative_to(masters)
+        command = [python, "-m", "companion.exercises", "student", str(master), "-o", str(copy)]
+        run(command, f"No student's copy of {master.relative_to(ROOT)} was made.")
+        print(copy)
 
 
 def lock() -> None:

@@ -17,17 +17,31 @@ ROOT = Path(__file__).resolve().parents[1]
 # What an environment takes while it is made. On Linux, torch's wheels bring the CUDA libraries.
 GIGABYTES = {"book": 2, "full": 10 if sys.platform == "linux" else 4}
 
-NO_NETWORK = (
-    "NewConnectionError",
-    "NameResolutionError",
-    "ConnectTimeoutError",
-    "ReadTimeoutError",
-    "Max retries exceeded",
-    "Failed to establish a new connection",
-    "Temporary failure in name resolution",
-    "getaddrinfo failed",
-    "Network is unreachable",
-    "Connection aborted",
+# What pip prints, and what it means.
+PIP_FAULTS = (
+    (
+        ("No space left on device", "[Errno 28]"),
+        "The disk filled up while .venv/{environment} was made: free some space.",
+    ),
+    (
+        ("DO NOT MATCH THE HASHES",),
+        "A downloaded package is not the one that requirements/{environment}.lock names: a proxy "
+        "or a mirror changed it, or the download broke off.",
+    ),
+    (
+        (
+            "NewConnectionError",
+            "NameResolutionError",
+            "ConnectTimeoutError",
+            "ReadTimeoutError",
+            "Max retries exceeded",
+            "Connection aborted",
+            "getaddrinfo failed",
+            "Network is unreachable",
+        ),
+        "pip could not reach the package index: there is no network, or a proxy stands between. "
+        "Connect this machine, or tell pip of your proxy or mirror.",
+    ),
 )
 
 
@@ -46,24 +60,15 @@ def check_disk(environment: str, root: Path) -> None:
 
 
 def explain(environment: str, output: str) -> str:
-    """One sentence about a failed pip, from what it printed."""
+    """What went wrong with a failed pip and what to do, from what it printed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     again = "Run the same command again afterwards: it starts this environment afresh."
-    if "No space left on device" in output or "Errno 28" in output:
-        return f"The disk filled up while .venv/{environment} was made: free some space. {again}"
-    if "DO NOT MATCH THE HASHES" in output:
-        return (
-            f"A downloaded package is not the one requirements/{environment}.lock names (its hash "
-            f"differs): a proxy or a mirror changed it, or the download broke off. {again}"
-        )
-    if any(sign in output for sign in NO_NETWORK):
-        return (
-            "pip could not reach the package index: there is no network, or a proxy stands "
-            f"between. Connect this machine, or tell pip of your proxy or mirror. {again}"
-        )
-    lines = [line for line in output.splitlines() if line.strip()]
-    return f"pip failed while .venv/{environment} was made. {again} It said:\n" + "\n".join(
-        lines[-15:]
-    )
+    for signs, sentence in PIP_FAULTS:
+        said = next((line for line in lines if any(sign in line for sign in signs)), None)
+        if said:
+            return f"{sentence.format(environment=environment)} {again}\npip said: {said}"
+    said = "\n".join(lines[-15:])
+    return f"pip failed while .venv/{environment} was made. {again}\npip said:\n{said}"
 
 
 def python_of(folder: Path) -> Path:
@@ -99,18 +104,27 @@ def run_pip(python: Path, environment: str, arguments: list[str], packages: int 
         raise Refusal(explain(environment, "".join(output)))
 
 
-def install_packages(python: Path, environment: str, root: Path) -> None:
-    """Install the environment's lock, then the course's own package from this folder."""
-    lock = root / "requirements" / f"{environment}.lock"
+def make_environment(folder: Path, root: Path) -> None:
+    """Make the virtual environment: its lock, then the course's own package from this folder."""
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True
+    )
+    if made.returncode != 0:
+        raise Refusal(
+            f"{sys.executable} could not make a virtual environment in {folder}; on Debian and "
+            "Ubuntu install python3-venv. It said:\n" + (made.stdout + made.stderr).strip()[-800:]
+        )
+    lock = root / "requirements" / f"{folder.name}.lock"
     packages = len(re.findall(r"^[A-Za-z0-9].*==", lock.read_text(encoding="utf-8"), re.MULTILINE))
-    print(f"Installing {packages} packages into .venv/{environment} ...", flush=True)
+    print(f"Installing {packages} packages into .venv/{folder.name} ...", flush=True)
+    python = python_of(folder)
     locked = ["install", "--require-hashes", "--no-deps", "-r", str(lock)]
-    run_pip(python, environment, locked, packages)
+    run_pip(python, folder.name, locked, packages)
     own = ["install", "--no-deps", "--no-build-isolation", "-e", str(root)]
-    run_pip(python, environment, own)
+    run_pip(python, folder.name, own)
 
 
-def ready_environment(environment: str, root: Path = ROOT, install=install_packages) -> Path:
+def ready_environment(environment: str, root: Path = ROOT, make=make_environment) -> Path:
     """The interpreter of `.venv/<environment>`, made first unless its stamp says it is whole.
 
     The stamp names the lock, the Python and the place, since an environment survives no change of
@@ -135,14 +149,6 @@ def ready_environment(environment: str, root: Path = ROOT, install=install_packa
     begun.touch()
     if folder.exists():
         shutil.rmtree(folder)
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True
-    )
-    if made.returncode != 0:
-        raise Refusal(
-            f"{sys.executable} could not make a virtual environment in {folder}; on Debian and "
-            "Ubuntu install python3-venv. It said:\n" + (made.stdout + made.stderr).strip()[-800:]
-        )
-    install(python, environment, root)
+    make(folder, root)
     complete.write_text(wanted, encoding="utf-8")
     return python

@@ -5,6 +5,7 @@ It also copies `book/live` into the site and keeps unused scripts off the pages.
 """
 
 import html
+import math
 import shutil
 from pathlib import Path
 
@@ -125,7 +126,8 @@ def number(value: float | None) -> str:
     """A figure for a table: three significant digits, a proper minus sign, a dash for nothing."""
     if value is None:
         return "–"
-    return f"{value:.3g}".replace("-", "−")
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{max(0, 2 - size)}f}".replace("-", "−")
 
 
 def spread(mean: float, interval: list[float]) -> str:
@@ -135,8 +137,8 @@ def spread(mean: float, interval: list[float]) -> str:
 
 def paper_words(claim: dict) -> str:
     """What the paper reports for the claim, each with its source."""
-    return "<br>".join(
-        f"{html.escape(line['text'])} <small>({html.escape(line['source'])})</small>"
+    return "".join(
+        f"<div>{html.escape(line['text'])} <small>{html.escape(line['source'])}</small></div>"
         for line in claim["paper"]
     )
 
@@ -146,52 +148,63 @@ def seed_count(claim: dict) -> int:
     return len(claim["arms"][claim["method"]]["runs"])
 
 
-def cells(columns: dict[str, str]) -> str:
-    """Table cells that carry their column's name, which a narrow screen shows beside them."""
-    return "".join(f'<td data-column="{name}">{value}</td>' for name, value in columns.items())
+def cell(column: str, content: str) -> str:
+    """A table cell that knows its column's name, which a narrow screen shows above it."""
+    return f'<td role="cell" data-column="{column}">{content}</td>'
+
+
+def measured_by(claim: dict) -> str:
+    """How a claim was measured: seeds, minutes, machine, date."""
+    stamp = claim["stamp"]
+    return (
+        f"{seed_count(claim)} seeds, {number(stamp['minutes'])} minutes, "
+        f"{html.escape(stamp['machine'])}, {html.escape(stamp['date'])}"
+    )
+
+
+def our_figures(claim: dict) -> str:
+    """Each arm's mean and interval, and the paired difference."""
+    lines = {name: (arm["mean"], arm["interval"]) for name, arm in claim["arms"].items()}
+    lines["difference"] = (claim["difference"]["mean"], claim["difference"]["interval"])
+    shown = "".join(
+        f"<div>{html.escape(name.replace('_', ' '))} {spread(*figures)}</div>"
+        for name, figures in lines.items()
+    )
+    return f"{shown}<small>{html.escape(claim['unit'])}</small>"
 
 
 def headline_row(claim: dict, root: str, stale: bool) -> str:
     """One claim's row: verdict, ours beside the paper's, and how it was measured."""
-    stamp, unit = claim["stamp"], html.escape(claim["unit"])
-    arms = [
-        f"{html.escape(name)} {spread(arm['mean'], arm['interval'])}"
-        for name, arm in claim["arms"].items()
-    ]
-    difference = claim["difference"]
-    ours = "<br>".join(
-        [*arms, f"difference {spread(difference['mean'], difference['interval'])}", unit]
-    )
     verdict = claim["verdict"]
-    mark = ' <span class="verdict verdict-stale">stale</span>' if stale else ""
+    badge = f'<span class="verdict {VERDICTS[verdict]}">{verdict}</span>'
+    if stale:
+        badge += (
+            ' <span class="verdict verdict-stale" title="The code has changed since">stale</span>'
+        )
     link = f'<a href="{root}chapters/{claim["chapter"]}.html">{html.escape(claim["title"])}</a>'
     return (
-        f'<tr><th scope="row">{link}<span class="claim-statement">'
-        f"{html.escape(claim['statement'])}</span></th>"
-        + cells(
-            {
-                "Verdict": f'<span class="verdict {VERDICTS[verdict]}">{verdict}</span>{mark}',
-                "Ours": ours,
-                "The paper": paper_words(claim),
-                "Seeds": str(seed_count(claim)),
-                "Minutes": number(stamp["minutes"]),
-                "Machine": html.escape(stamp["machine"]),
-            }
-        )
-        + "</tr>"
+        f'<tr role="row"><th scope="row" role="rowheader">{link}'
+        f'<span class="claim-statement">{html.escape(claim["statement"])}</span>'
+        f'<small class="claim-stamp">{measured_by(claim)}</small></th>'
+        f"{cell('Verdict', badge)}{cell('Ours', our_figures(claim))}"
+        f"{cell('The paper', paper_words(claim))}</tr>"
     )
 
 
 def headline_table(claims: list[tuple[dict, bool]], kind: str, root: str) -> str:
-    """All claims of one kind; claims are pairs of the claim and whether it is stale."""
+    """All claims of one kind; `claims` are pairs of the claim and whether it is stale."""
     chosen = [(claim, stale) for claim, stale in claims if claim["kind"] == kind]
     if not chosen:
         return '<p class="ledger-empty">No claim of this kind has been measured yet.</p>'
-    names = ("Chapter and claim", "Verdict", "Ours", "The paper", "Seeds", "Minutes", "Machine")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    head = "".join(
+        f'<th scope="col" role="columnheader">{name}</th>'
+        for name in ("Claim", "Verdict", "Ours", "The paper")
+    )
     rows = "".join(headline_row(claim, root, stale) for claim, stale in chosen)
     return (
-        f'<table class="ledger-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        # A narrow screen shows the rows as cards, which would take away the table's own roles.
+        '<table class="ledger-table" role="table"><thead role="rowgroup">'
+        f'<tr role="row">{head}</tr></thead><tbody role="rowgroup">{rows}</tbody></table>'
     )
 
 
@@ -321,13 +334,25 @@ def set_repository_buttons(app: Sphinx, config) -> None:
     options["launch_buttons"]["colab_url"] = "https://colab.research.google.com" if known else ""
 
 
+def is_unused(script, body: str) -> bool:
+    """Whether a page with this HTML has no use for a script that Sphinx put on it.
+
+    Jupyter Book loads Thebe everywhere and uses it nowhere; Sphinx loads MathJax also on the pages
+    above one with formulas.
+    """
+    name = getattr(script, "filename", None) or ""
+    code = (getattr(script, "attributes", None) or {}).get("body") or ""
+    if "thebe" in name or "THEBE_JS_URL" in code:
+        return True
+    is_mathjax = "mathjax" in name or "window.MathJax" in code
+    return is_mathjax and 'class="math ' not in body
+
+
 def drop_unused_scripts(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Thebe is loaded by Jupyter Book on every page and used on none."""
+    """Keep heavy scripts off the pages that do not need them."""
+    body = context.get("body", "")
     context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if "thebe" not in (getattr(script, "filename", None) or "")
-        and "THEBE_JS_URL" not in (getattr(script, "attributes", {}).get("body") or "")
+        script for script in context["script_files"] if not is_unused(script, body)
     ]
 
 

@@ -10,11 +10,14 @@ function loadStyle(href) {
   });
 }
 
-/** Replaces the poster of `region` by its demo; on failure says what went wrong and how to go on. */
+/** Replaces the poster of `region` by its demo; on failure says what went wrong. */
 async function startLive(region) {
   const button = region.querySelector(".live-start");
   const status = region.querySelector(".live-status");
   const stage = region.querySelector(".live-stage");
+  const poster = region.querySelector(".live-poster");
+  const demo = document.createElement("div");
+  demo.className = "live-demo";
   if (typeof WebAssembly !== "object") {
     button.hidden = true;
     status.textContent =
@@ -28,17 +31,18 @@ async function startLive(region) {
     const folder = new URL(region.dataset.live, document.baseURI).href;
     const kit = new URL(region.dataset.kit, document.baseURI).href;
     await loadStyle(`${kit}kit.css`);
-    const { start } = await import(`${folder}demo.js`);
-    const demo = document.createElement("div");
-    demo.className = "live-demo";
-    await start(demo, folder);
-    region.querySelector(".live-poster").remove();
-    stage.append(demo);
+    const { load, start } = await import(`${folder}demo.js`);
+    const model = await load(folder);
     status.textContent = "";
+    poster.hidden = true;
+    stage.append(demo);
+    await start(demo, model);
     const first = demo.querySelector("[data-first]");
     if (first) first.focus({ preventScroll: true });
     region.dataset.state = "running";
   } catch (error) {
+    demo.remove();
+    poster.hidden = false;
     button.disabled = false;
     button.textContent = "Try again";
     status.textContent = `The live model did not start: ${error.message}`;

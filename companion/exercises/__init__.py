@@ -1,7 +1,7 @@
 """The exercises: their format, their cases, the comparer, the gate.
 
-format     reads a master notebook, writes the student's and the reader's versions (no torch, no numpy)
-cases      what a `<chapter>_cases.py` file holds, how it is loaded, how inputs are drawn from a seed
+format     a master notebook, and the student's and the reader's versions of it
+cases      what a `<chapter>_cases.py` file holds, and inputs drawn from a seed
 values     plain values to text and back, so that an answer can cross from one process to another
 compare    the one comparer: type, shape and value agree within tolerance
 worker     runs answers in processes of their own

@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m companion.exercises")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("gate", help="prove that the exercises do what an exercise must")
-    check.add_argument("chapter", nargs="?", help="for example vision/sketch_rnn; all when left out")
+    check.add_argument(
+        "chapter", nargs="?", help="for example vision/sketch_rnn; all when left out"
+    )
     strip = commands.add_parser("student", help="write the student's version of a master notebook")
     strip.add_argument("master", type=Path)
     strip.add_argument("-o", "--out", type=Path, required=True)

@@ -1,7 +1,7 @@
 """What a `<chapter>_cases.py` file holds, and how inputs are drawn from it.
 
-The file lies beside the master notebook and defines `EXERCISES`, a list with one `Exercise` for each
-exercise of the master. It is never published, and no notebook imports it.
+The file lies beside the master notebook and defines `EXERCISES`, a list with one `Exercise` for
+each exercise of the master. It is never published, and no notebook imports it.
 """
 
 import hashlib
@@ -37,13 +37,14 @@ class Exercise:
     points, minutes   whole numbers above 0
     inputs     draws the arguments from a generator: a dict, or a list of dicts, of plain values
                (numbers, strings, bool, lists, tuples, numpy arrays, torch tensors)
-    wrong      at least two wrong answers: what is wrong, in words -> source of the whole solution cell;
-               of the right type and shape, at least one of them passing every public test
+    wrong      at least two wrong answers: what is wrong, in words -> source of the whole
+               solution cell; of the right type and shape, and at least one passes every public test
     assigned   the solution is not published
-    absolute, relative   an answer agrees when |answer - solution| <= absolute + relative * |solution|
-    measure    for a behaviour: (answer, drawn inputs) -> a number that is low when the behaviour is
-               good; the answer is right when the type and shape are the solution's and the number is
-               at most `threshold`; the values need not be the solution's
+    absolute, relative   tolerances: an answer agrees when
+               |answer - solution| <= absolute + relative * |solution|
+    measure    for a behaviour: (answer, drawn inputs) -> a float, low when the behaviour is good;
+               the answer is right when type and shape are the solution's and the float is at most
+               `threshold`; its values need not be the solution's
     withheld   names of drawn inputs that `measure` sees and the answer does not (held-out data)
     """
 
@@ -79,7 +80,8 @@ class Exercise:
     def headline(self) -> str:
         """The line that the statement shows under its title."""
         points = "1 point" if self.points == 1 else f"{self.points} points"
-        return f"*{KINDS[self.kind].capitalize()}: {points}, {self.minutes} minutes, level {self.level}.*"
+        kind = KINDS[self.kind].capitalize()
+        return f"*{kind}: {points}, {self.minutes} minutes, level {self.level}.*"
 
     def draw(self, seed: int) -> list[dict[str, Any]]:
         """The inputs of the variant `seed`: the same for the same seed on every machine."""

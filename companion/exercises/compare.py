@@ -2,11 +2,11 @@
 
 The gate and the instructor's grader both use it, outside the process that computed the answer.
 
-- Types are compared exactly: a bool is not an int, an int is not a float, a list is not a tuple, an array
-  is not a tensor, a subclass is not its parent. The answer's own `==` is never asked.
+- Types are compared exactly: a bool is not an int, an int is not a float, a list is not a tuple,
+  an array is not a tensor, a subclass is not its parent. The answer's own `==` is never asked.
 - Integers, strings and bools must be equal; numbers with a point must lie within the tolerance.
-- Arrays must have the same shape and the same kind of number (float, int or bool); float32 and float64
-  are the same kind.
+- Arrays must have the same shape and the same kind of number (float, int or bool); float32 and
+  float64 are the same kind.
 - NaN agrees only with NaN at the same place, infinity only with infinity of the same sign.
 
 The sentences never contain the solution's values, so that they may be shown to a student.
@@ -22,7 +22,12 @@ KINDS = {"b": "bools", "i": "integers", "u": "integers", "f": "floats"}
 
 
 def difference(
-    solution: Any, answer: Any, absolute: float = 1e-6, relative: float = 1e-6, *, values: bool = True
+    solution: Any,
+    answer: Any,
+    absolute: float = 1e-6,
+    relative: float = 1e-6,
+    *,
+    values: bool = True,
 ) -> str | None:
     """None when `answer` agrees with `solution`, else a sentence that says how it does not.
 
@@ -108,7 +113,7 @@ def _close(solution: float, answer: float, absolute: float, relative: float) -> 
 
 
 def judge(exercise: Exercise, drawn: dict[str, Any], solution: Any, answer: Any) -> str | None:
-    """None when `answer` is right for one drawn input of the exercise, else a sentence saying why not."""
+    """None when `answer` is right for one drawn input of the exercise, else why it is not."""
     if exercise.measure is None:
         return difference(solution, answer, exercise.absolute, exercise.relative)
     problem = difference(solution, answer, values=False)

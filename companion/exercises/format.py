@@ -1,15 +1,15 @@
 """One master notebook an exercise sheet, three versions of it.
 
-A master is a notebook in nbgrader's cell format. An exercise in it is three cells in a row:
+A master is a notebook in nbgrader's cell format. An exercise in it ends in three cells in a row:
 
-    statement   markdown
+    statement   markdown; given code and more markdown may come before it
     solution    code, nbgrader `solution: true`, grade_id `<function>-solution`; what stands between
                 `### BEGIN SOLUTION` and `### END SOLUTION` is the solution, the rest is the stub;
                 the tag `assigned` keeps the solution out of everything that is published
     tests       code, nbgrader `grade: true, locked: true` and points, grade_id `<function>-tests`:
                 public asserts whose messages teach
 
-Every other code cell is setup that all exercises may use. Exercises do not use each other's answers.
+Every other code cell is setup that all exercises may use. No exercise uses another's answer.
 
 Only nbformat is imported here, since the book build uses this module without numpy or torch.
 """
@@ -35,7 +35,7 @@ class FormatError(ValueError):
 
 @dataclass(frozen=True)
 class Sheet:
-    """One exercise as it stands in a master notebook; all fields but the last two are source text."""
+    """One exercise as it stands in a master notebook; the first four fields are source text."""
 
     statement: str
     stub: str
@@ -59,7 +59,7 @@ def _parse(text: str, name: str) -> NotebookNode:
         return nbformat.reads(text, as_version=4)
     except Exception as error:  # nbformat raises many kinds, all of which mean the same here
         raise FormatError(
-            f"{name} is not a Jupyter notebook ({type(error).__name__}): open and save it in JupyterLab"
+            f"{name} is not a Jupyter notebook ({type(error).__name__}): save it from JupyterLab"
         ) from error
 
 
@@ -75,13 +75,17 @@ def split_solution(source: str, cell: str) -> tuple[str, str]:
         marker = line.strip()
         if marker == BEGIN:
             if inside:
-                raise FormatError(f"{cell}: '{BEGIN}' inside a solution: close it with '{END}' first")
+                raise FormatError(
+                    f"{cell}: '{BEGIN}' inside a solution: close it with '{END}' first"
+                )
             inside, regions = True, regions + 1
             indent = line[: len(line) - len(line.lstrip())]
             stub += [indent + stub_line for stub_line in STUB]
         elif marker == END:
             if not inside:
-                raise FormatError(f"{cell}: '{END}' without '{BEGIN}': add the line before the solution")
+                raise FormatError(
+                    f"{cell}: '{END}' without '{BEGIN}': add the line before the solution"
+                )
             inside = False
         else:
             solution.append(line)
@@ -131,31 +135,44 @@ def setup_cells(notebook: NotebookNode) -> list[str]:
 def sheets(notebook: NotebookNode) -> dict[str, Sheet]:
     """The exercises of a master by function name, in order; FormatError when one is not whole."""
     found: dict[str, Sheet] = {}
+    statement: list[str] = []
     for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            statement.append(cell.source)
         if not _is_solution(cell):
             continue
+        before = notebook.cells[index - 1] if index else None
+        tests = notebook.cells[index + 1] if index + 1 < len(notebook.cells) else None
         function = _grading(cell).get("grade_id", "").removesuffix("-solution")
-        around = notebook.cells[index - 1 : index] + notebook.cells[index + 1 : index + 2]
         if not function.isidentifier() or function in found:
             raise FormatError(
                 f"{_name(cell)}: expected the grade_id '<function>-solution', one for each function"
             )
-        if len(around) < 2 or around[0].cell_type != "markdown" or not _is_tests(around[1]):
+        if before is None or before.cell_type != "markdown":
             raise FormatError(
-                f"{_name(cell)}: expected its statement (markdown) right before it and its tests "
-                f"(grade_id '{function}-tests') right after it"
+                f"{_name(cell)}: expected its statement, in markdown, right before it"
             )
-        statement, tests = around
+        if tests is None or not _is_tests(tests):
+            raise FormatError(f"{_name(cell)}: expected its tests right after it")
         if _grading(tests).get("grade_id") != f"{function}-tests":
             raise FormatError(f"{_name(tests)}: expected the grade_id '{function}-tests'")
-        if HIDDEN in tests.source:
-            raise FormatError(f"{_name(tests)}: hidden tests belong in the cases file, not here")
+        _refuse_hidden_tests(tests)
         stub, solution = split_solution(cell.source, _name(cell))
-        points = int(_grading(tests).get("points", 0))
         found[function] = Sheet(
-            statement.source, stub, solution, tests.source, points, _is_assigned(cell)
+            statement="\n\n".join(statement),
+            stub=stub,
+            solution=solution,
+            tests=tests.source,
+            points=int(_grading(tests).get("points", 0)),
+            assigned=_is_assigned(cell),
         )
+        statement = []
     return found
+
+
+def _refuse_hidden_tests(cell: NotebookNode) -> None:
+    if HIDDEN in cell.source:
+        raise FormatError(f"{_name(cell)}: hidden tests belong in the cases file, not here")
 
 
 def _bare(cell: NotebookNode) -> NotebookNode:
@@ -168,23 +185,23 @@ def _bare(cell: NotebookNode) -> NotebookNode:
     return bare
 
 
-def _without_metadata(notebook: NotebookNode) -> NotebookNode:
+def _empty(notebook: NotebookNode) -> NotebookNode:
+    """A notebook for the same kernel, without cells and without other metadata."""
     bare = copy.deepcopy(notebook)
-    kernel = notebook.metadata.get("kernelspec")
-    bare.metadata = NotebookNode(kernelspec=kernel) if kernel else NotebookNode()
+    kept = ("kernelspec", "language_info")
+    bare.metadata = NotebookNode({k: v for k, v in notebook.metadata.items() if k in kept})
     bare.cells = []
     return bare
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
-    """What a student gets: every solution replaced by a stub, no outputs, nbgrader's metadata only."""
-    handout = _without_metadata(notebook)
+    """The student's version: stubs for solutions, no outputs, no metadata but nbgrader's."""
+    handout = _empty(notebook)
     for cell in notebook.cells:
         bare = _bare(cell)
         if _is_solution(cell) or BEGIN in cell.source:
             bare.source = split_solution(cell.source, _name(cell))[0]
-        elif HIDDEN in cell.source:
-            raise FormatError(f"{_name(cell)}: hidden tests belong in the cases file, not here")
+        _refuse_hidden_tests(bare)
         if _grading(cell):
             bare.metadata.nbgrader = NotebookNode(
                 {key: value for key, value in _grading(cell).items() if key in NBGRADER_KEYS}
@@ -194,8 +211,8 @@ def student(notebook: NotebookNode) -> NotebookNode:
 
 
 def reader(notebook: NotebookNode, solutions: bool = True) -> NotebookNode:
-    """The book's page: statement, stub, folded solution (unless assigned or `solutions` is off), tests."""
-    page = _without_metadata(notebook)
+    """The book's page: statement, stub, folded solution unless assigned or unwanted, tests."""
+    page = _empty(notebook)
     for cell, handed_out in zip(notebook.cells, student(notebook).cells, strict=True):
         page.cells.append(_bare(handed_out))
         if not _is_solution(cell):
@@ -221,6 +238,6 @@ def solutions_wanted() -> bool:
 
 
 def read_for_page(text: str) -> NotebookNode:
-    """myst-nb's reader for `.ipynb`: masters become the reader's version, all others stay as they are."""
+    """myst-nb's reader for `.ipynb`: a master becomes the reader's version, others stay."""
     notebook = _parse(text, "the notebook")
     return reader(notebook, solutions_wanted()) if is_master(notebook) else notebook

@@ -1,9 +1,10 @@
 """The gate: proves that a chapter's exercises do what an exercise must.
 
-For each exercise and each of a few fresh seeds: the solution agrees with itself when run again and, for a
-behaviour, reaches its threshold; the untouched stub fails; every wrong answer fails, and at least one of
-them passes all the public tests, so that the drawn inputs are needed. Each answer is run in a process of
-its own, with torch imported once, and takes at most LONGEST seconds of processor time a seed.
+For each exercise and each of a few fresh seeds: the solution agrees with itself when run again and,
+for a behaviour, reaches its threshold; the untouched stub fails; every wrong answer fails, and at
+least one of them passes all the public tests, so that the drawn inputs are needed. Each answer runs
+in a process of its own, with torch imported once, for at most LONGEST seconds of processor time a
+seed.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ FOLDER = Path(__file__).parents[2] / "book" / "exercises"
 
 @dataclass
 class Report:
-    """What the gate found: a line for each answer it ran, and the problems, none when all is well."""
+    """What the gate found: a line for each answer it ran, and the problems, if any."""
 
     lines: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -38,8 +39,8 @@ def chapters(folder: Path = FOLDER) -> list[str]:
     )
 
 
-def check(chapter: str, folder: Path = FOLDER) -> Report:
-    """Run the gate on one chapter; ValueError when there is no such chapter or it cannot be read."""
+def check(worker: Worker, chapter: str, folder: Path = FOLDER) -> Report:
+    """Run the gate on one chapter; ValueError when there is none or it cannot be read."""
     master = folder / f"{chapter}.ipynb"
     if not master.is_file():
         known = ", ".join(chapters(folder)) or "none"
@@ -49,10 +50,9 @@ def check(chapter: str, folder: Path = FOLDER) -> Report:
     exercises = cases.load(folder / f"{chapter}_cases.py")
     report = Report(problems=problems_of_form(sheets, exercises))
     setup = format.setup_cells(notebook)
-    with Worker() as worker:
-        for exercise in exercises:
-            if exercise.function in sheets:
-                _Trial(worker, setup, exercise, sheets[exercise.function], report).run()
+    for exercise in exercises:
+        if exercise.function in sheets:
+            _Trial(worker, setup, exercise, sheets[exercise.function], report).run()
     return report
 
 
@@ -87,7 +87,9 @@ def problems_of_form(sheets: dict[str, format.Sheet], exercises: Iterable[Exerci
                 "`assigned` in the cases disagree"
             )
         if exercise.headline not in sheet.statement:
-            problems.append(f"{exercise.function}: the statement lacks the line {exercise.headline!r}")
+            problems.append(
+                f"{exercise.function}: the statement lacks the line {exercise.headline!r}"
+            )
         if "assert" not in sheet.tests:
             problems.append(f"{exercise.function}: the tests cell asserts nothing")
     return problems
@@ -125,11 +127,13 @@ class _Trial:
         cells = [*self.setup, source]
         result = self.worker.run(cells, self.exercise.function, arguments, self.sheet.tests)
         if result.error is None and result.seconds > LONGEST * len(SEEDS):
-            self._problem(f"an answer takes {result.seconds / len(SEEDS):.1f} s a seed, at most {LONGEST}")
+            self._problem(
+                f"an answer takes {result.seconds / len(SEEDS):.1f} s a seed, at most {LONGEST}"
+            )
         return result
 
     def _reasons(self, result: Result, drawn: list, expected: list) -> dict[int, str]:
-        """The first reason for which each seed's answers are not right; seeds that are right are absent."""
+        """For each seed whose answers are not all right, the first reason."""
         reasons: dict[int, str] = {}
         for (seed, one), solution, (value, why) in zip(drawn, expected, result.values, strict=True):
             reason = why or judge(self.exercise, one, solution, value)
@@ -147,17 +151,21 @@ class _Trial:
     def _expect_wrong(
         self, name: str, source: str, drawn: list, expected: list, of_the_type: bool = False
     ) -> bool:
-        """Record whether the answer fails on every seed; returns whether it passes the public tests."""
+        """Record whether the answer fails on every seed; returns whether the public tests pass."""
         result = self._answer(source, drawn)
         reasons = self._reasons(result, drawn, expected)
         for seed in SEEDS:
             if seed not in reasons:
                 self._problem(f"{name} is taken for right on seed {seed}: widen the drawn inputs")
-        for solution, (value, why) in zip(expected, result.values, strict=True):
-            why = why or difference(solution, value, values=False)
-            if of_the_type and why is not None:
-                self._problem(f"{name} is not of the right type and shape: {why}")
-        public = "passes the public tests" if result.tests is None else f"public tests: {result.tests}"
+        misfits = [
+            why or difference(solution, value, values=False)
+            for solution, (value, why) in zip(expected, result.values, strict=True)
+        ]
+        if of_the_type and all(misfits):
+            self._problem(f"{name} is never of the right type and shape: {misfits[0]}")
+        public = (
+            "passes the public tests" if result.tests is None else f"public tests: {result.tests}"
+        )
         self._line(name, f"{next(iter(reasons.values()), 'RIGHT')}; {public}")
         return result.tests is None
 
@@ -170,12 +178,13 @@ class _Trial:
 
 def main(wanted: str | None, show: Callable[[str], None] = print) -> int:
     """Check one chapter, or all; 0 when there is no problem."""
-    failed = 0
-    for chapter in [wanted] if wanted else chapters():
-        report = check(chapter)
-        for line in report.lines:
-            show(f"{chapter}: {line}")
-        for problem in report.problems:
-            show(f"PROBLEM {chapter}: {problem}")
-        failed += bool(report.problems)
-    return 1 if failed else 0
+    failed = False
+    with Worker() as worker:
+        for chapter in [wanted] if wanted else chapters():
+            report = check(worker, chapter)
+            for line in report.lines:
+                show(f"{chapter}: {line}")
+            for problem in report.problems:
+                show(f"PROBLEM {chapter}: {problem}")
+            failed = failed or bool(report.problems)
+    return int(failed)

@@ -1,8 +1,8 @@
 """Plain values to text and back, so that an answer can cross from one process to another.
 
-Plain are: None, bool, int, float, str, lists and tuples of plain values, and arrays (numpy) or tensors
-(torch) of numbers or bools. A numpy scalar counts as the Python number it holds. Nothing else crosses:
-no object of any other class, subclasses of these included, and never a pickle.
+Plain are: None, bool, int, float, str, lists and tuples of plain values, and arrays (numpy) or
+tensors (torch) of numbers or bools. A numpy scalar counts as the Python number it holds. Nothing
+else crosses: no object of any other class, subclasses of these included, and never a pickle.
 """
 
 import base64
@@ -23,7 +23,9 @@ def dumps(value: Any) -> str:
     """The value as JSON text of at most MAX_BYTES; ValueNotPlain when it may not cross."""
     text = json.dumps(_encode(value, MAX_DEPTH))
     if len(text) > MAX_BYTES:
-        raise ValueNotPlain(f"the value takes {len(text)} bytes, more than {MAX_BYTES}: return less")
+        raise ValueNotPlain(
+            f"the value takes {len(text)} bytes, more than {MAX_BYTES}: return less"
+        )
     return text
 
 
@@ -47,10 +49,11 @@ def _encode(value: Any, depth: int) -> Any:
     if type(value) is tuple:
         return {"tuple": [_encode(element, depth - 1) for element in value]}
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    if kind.startswith("numpy.") or kind.startswith("torch."):
+    if kind.startswith(("numpy.", "torch.")):
         return _encode_array(value, kind)
     raise ValueNotPlain(
-        f"the value is a {kind}: expected a number, a string, a bool, a list, a tuple, an array or a tensor"
+        f"the value is a {kind}: expected a number, a string, a bool, a list, a tuple, an array "
+        "or a tensor"
     )
 
 
@@ -70,12 +73,20 @@ def _encode_array(value: Any, kind: str) -> Any:
     else:
         raise ValueNotPlain(f"the value is a {kind}: return a plain array, numpy.asarray(value)")
     if array.dtype.name not in DTYPES:
-        raise ValueNotPlain(f"the array's dtype is {array.dtype}: expected one of {', '.join(DTYPES)}")
+        raise ValueNotPlain(
+            f"the array's dtype is {array.dtype}: expected one of {', '.join(DTYPES)}"
+        )
     if array.nbytes > MAX_BYTES:
-        raise ValueNotPlain(f"the array takes {array.nbytes} bytes, more than {MAX_BYTES}: return less")
+        raise ValueNotPlain(
+            f"the array takes {array.nbytes} bytes, more than {MAX_BYTES}: return less"
+        )
     data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
     shape = list(array.shape)
-    return {"tensor" if kind.startswith("torch.") else "array": array.dtype.name, "shape": shape, "data": data}
+    return {
+        "tensor" if kind.startswith("torch.") else "array": array.dtype.name,
+        "shape": shape,
+        "data": data,
+    }
 
 
 def _decode(document: Any, depth: int) -> Any:

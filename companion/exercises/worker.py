@@ -1,8 +1,8 @@
 """Runs answers, each in a process of its own.
 
-`Worker` keeps one helper process that has imported torch once. For each job the helper forks; the fork
-runs the answer and writes plain values into a pipe; the helper stops it at the time limit. The trusted
-process gets text only, and compares. A job is a dict:
+`Worker` keeps one helper process that has imported torch once. For each job the helper forks; the
+fork runs the answer and writes plain values into a pipe; the helper stops it at the time limit. The
+trusted process gets text only, and compares. A job is a dict:
 
     cells      sources to run in order: the setup cells, then the answer
     tests      source of the public tests, or None
@@ -10,7 +10,7 @@ process gets text only, and compares. A job is a dict:
     calls      texts (`values.dumps`), each a list of pairs [name, value]: the arguments of one call
     limit      seconds of wall-clock time
 
-`run_job` does one job in this process. It keeps honest mistakes apart from each other; it is no sandbox.
+`run_job` does one job in this process. All this keeps honest mistakes apart; it is no sandbox.
 """
 
 import json
@@ -47,7 +47,9 @@ class Worker:
 
     def __enter__(self) -> "Worker":
         if not hasattr(os, "fork"):
-            raise OSError("answers are run in forked processes: use Linux, macOS or, on Windows, WSL")
+            raise OSError(
+                "answers are run in forked processes: use Linux, macOS or, on Windows, WSL"
+            )
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "companion.exercises.worker"],
@@ -87,7 +89,9 @@ def _result(reply: dict[str, Any], calls: int) -> Result:
     error = reply["error"]
     try:
         report = json.loads(reply["report"]) if error is None else {}
-        returned = [(values.loads(text), None) if ok else (None, text) for ok, text in report["values"]]
+        returned = [
+            (values.loads(text), None) if ok else (None, text) for ok, text in report["values"]
+        ]
         tests = report["tests"]
         if len(returned) != calls or not isinstance(tests, str | None):
             raise ValueError
@@ -98,7 +102,7 @@ def _result(reply: dict[str, Any], calls: int) -> Result:
 
 
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one job here: {"tests": why they failed or None, "values": [[True, text] or [False, why]]}."""
+    """Do one job here: {"tests": None or why, "values": [[True, text] or [False, why]]}."""
     space: dict[str, Any] = {"__name__": "__main__"}
     try:
         for number, cell in enumerate(job["cells"]):
@@ -112,11 +116,14 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
             exec(compile(job["tests"], "<tests>", "exec"), dict(space))
         except BaseException as error:
             tests = _said(error)
-    return {"tests": tests, "values": [_call(space, job["function"], call) for call in job["calls"]]}
+    return {
+        "tests": tests,
+        "values": [_call(space, job["function"], call) for call in job["calls"]],
+    }
 
 
 def _call(space: dict[str, Any], function: str, call: str) -> list[Any]:
-    arguments = {name: value for name, value in values.loads(call)}
+    arguments = dict(values.loads(call))
     if not callable(space.get(function)):
         return [False, f"there is no function {function!r}"]
     try:
@@ -187,7 +194,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    # A fork inherits the standard streams; replies go through a copy that the forks do not print to.
+    # Forks inherit the standard streams; replies go through a copy that no fork prints to.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

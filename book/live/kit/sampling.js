@@ -27,8 +27,8 @@ export function normalPair(random) {
 }
 
 /**
- * A point of a bivariate Gaussian; takes two values. `mean` and `deviation` are pairs, `correlation`
- * lies in (-1, 1). The temperature multiplies the variance.
+ * A point of a bivariate Gaussian; takes two values. `mean` and `deviation` are pairs and
+ * `correlation` lies in (-1, 1). The temperature multiplies the variance.
  */
 export function bivariateGaussian(mean, deviation, correlation, temperature, random) {
   const [first, second] = normalPair(random);

@@ -26,8 +26,9 @@ export async function fetchJson(url) {
 }
 
 /**
- * A graph as a function: `await graph({point: {data, shape}, …})` gives `{h_next: Float32Array, …}`.
- * All tensors are float32; `data` is an array of numbers in row-major order.
+ * A graph as a function: `await graph({point: {data, shape}, …})` gives
+ * `{h_next: Float32Array, …}`. All tensors are float32; `data` is an array of numbers in row-major
+ * order.
  */
 export async function openGraph(url) {
   const [ort, bytes] = await Promise.all([loadRuntime(), fetchBytes(url)]);

@@ -73,10 +73,20 @@ export function strokeLine(stroke, className) {
 export function picture(parts, view, label) {
   const svg = svgElement("svg", { viewBox: view.join(" "), role: "img", "aria-label": label });
   svg.classList.add("live-picture");
+  svg.style.setProperty("--live-zoom", view[2] / 100); // lines keep their width on the screen
   for (const { strokes, className } of parts) {
     for (const stroke of strokes) svg.append(strokeLine(stroke, className));
   }
   return svg;
+}
+
+/** The length of a line made by `strokeLine`. */
+function lengthOf(line) {
+  const points = line.getAttribute("points").split(" ").map((pair) => pair.split(",").map(Number));
+  return points.slice(1).reduce(
+    (sum, [x, y], index) => sum + Math.hypot(x - points[index][0], y - points[index][1]),
+    0,
+  );
 }
 
 /** Draws the lines of `svg` with class `className` one after the other, as a pen would. */
@@ -84,18 +94,17 @@ export function animate(svg, className) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   let delay = 0;
   for (const line of svg.querySelectorAll(`polyline.${className}`)) {
-    const length = line.getTotalLength();
+    const length = lengthOf(line);
     const duration = length / UNITS_PER_SECOND;
-    line.style.strokeDasharray = `${length} ${length + 10}`;
-    const hidden = { strokeDashoffset: length + 5 };
-    line.animate([hidden, { strokeDashoffset: 0 }], {
+    const [hidden, drawn] = [length + 5, 0].map((strokeDashoffset) => ({
+      strokeDashoffset,
+      strokeDasharray: `${length} ${length + 10}`, // one dash as long as the line, then a gap
+    }));
+    line.animate([hidden, drawn], {
       duration: 1000 * duration,
       delay: 1000 * delay,
-      easing: "ease-in-out",
       fill: "backwards",
-    }).onfinish = () => {
-      line.style.strokeDasharray = "";
-    };
+    });
     delay += duration + LIFT_SECONDS;
   }
 }

@@ -1,11 +1,11 @@
 """Chapter 3.4, data: pen strokes of KanjiVG, stroke-3 and stroke-5, and Quick, Draw! files.
 
-A *polyline* is an array ``(points, 2)`` of canvas coordinates, y pointing down. A *drawing* is a list
-of polylines in the order the pen made them. *Stroke-3* is an array ``(steps, 3)`` of rows
-``(dx, dy, lift)``: the pen moves by ``(dx, dy)`` and is then lifted (1) or stays down (0). It starts,
-pen down, at the drawing's first point, so the first row is the step to the second point.
-*Stroke-5* (Ha and Eck 2017, section 3.1) has rows ``(dx, dy, p1, p2, p3)`` with a one-hot pen state:
-down, lifted, end of drawing.
+A *polyline* is an array ``(points, 2)`` of canvas coordinates, y pointing down. A *drawing* is a
+list of polylines in the order the pen made them. *Stroke-3* is an array ``(steps, 3)`` of rows
+``(dx, dy, lift)``: the pen moves by ``(dx, dy)`` and is then lifted (1) or stays down (0). It
+starts, pen down, at the drawing's first point, so the first row is the step to the second point.
+*Stroke-5* (Ha and Eck 2017, section 3.1) has rows ``(dx, dy, p1, p2, p3)`` with a one-hot pen
+state: down, lifted, end of drawing.
 
 The strokes are those of KanjiVG (Ulrich Apel, CC BY-SA 3.0), read from the ``kanjivg`` wheel.
 """
@@ -351,7 +351,7 @@ def augment(
 
 @dataclass(frozen=True)
 class Batch:
-    """``strokes`` (batch, 1 + time, 5), its first row S_0; ``lengths`` (batch,), steps before the end.
+    """``strokes`` (batch, 1 + time, 5), first row S_0; ``lengths`` (batch,), steps before the end.
 
     ``time`` is the longest drawing of the batch plus one row for its end.
     """

@@ -1,9 +1,12 @@
-"""Chapter 3.4, the page: decoder steps as ONNX graphs, and what the demo needs to know beside them.
+"""Chapter 3.4, the shipped models, and their decoders as ONNX graphs for the page.
 
-``python -m companion.vision.sketch_rnn.live FOLDER`` writes ``decoder_only.onnx``,
-``conditional.onnx``, ``initial.onnx`` and ``model.json`` from the shipped weights.
+``python -m companion.vision.sketch_rnn.live train conditional`` (or ``decoder_only``) trains one of
+the shipped models at the ``laptop`` size. ``python -m companion.vision.sketch_rnn.live export
+FOLDER`` writes ``decoder_only.onnx``, ``conditional.onnx``, ``initial.onnx`` and ``model.json``
+from them.
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -12,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion.checkpoint import atomic_path, load_weights
+from companion.checkpoint import atomic_path, load_weights, save_weights
 from companion.live import export, round_weights
+from companion.seeds import generator
 from companion.vision.sketch_rnn.data import (
     CANVAS,
     MAX_LENGTH,
@@ -23,8 +27,9 @@ from companion.vision.sketch_rnn.data import (
     make_batch,
 )
 from companion.vision.sketch_rnn.model import Architecture, Decoder, SketchRNN, split_output
-from companion.vision.sketch_rnn.train import SETTINGS
+from companion.vision.sketch_rnn.train import SETTINGS, Settings, evaluate, train
 
+SHIPPED = ("conditional", "decoder_only")
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 STEP_OUTPUTS = [
     "mixture_logits",
@@ -77,31 +82,53 @@ class InitialMemory(nn.Module):
         return self.decoder.initial_memory(z)
 
 
-def load_shipped(name: str, path: Path = WEIGHTS) -> SketchRNN:
-    """The shipped ``conditional`` or ``decoder_only`` model, in evaluation mode."""
-    if name not in ("conditional", "decoder_only"):
-        raise ValueError(f"no shipped model {name!r}: there are 'conditional' and 'decoder_only'")
-    state, _ = load_weights(path)
-    architecture = SETTINGS["laptop"].architecture
+def shipped_settings(name: str) -> Settings:
+    """How a shipped model is trained; ``ValueError`` names one that there is not."""
+    if name not in SHIPPED:
+        raise ValueError(f"no shipped model {name!r}: there are {' and '.join(SHIPPED)}")
+    settings = SETTINGS["laptop"]
+    architecture = settings.architecture
     if name == "decoder_only":
         architecture = without_latent(architecture)
-    model = SketchRNN(architecture)
-    prefix = f"{name}."
-    model.load_state_dict(
-        {key.removeprefix(prefix): part for key, part in state.items() if key.startswith(prefix)}
-    )
-    return model.eval()
+    return dataclasses.replace(settings, architecture=architecture, kl_weight=0.25)
 
 
 def without_latent(architecture: Architecture) -> Architecture:
     """The decoder-only model of the same size."""
-    return Architecture(**{**vars(architecture), "latent_size": 0})
+    return dataclasses.replace(architecture, latent_size=0)
+
+
+def train_shipped(name: str, checkpoint: Path | None = None) -> None:
+    """Train one shipped model from seed 0, round it to half precision and put it into `WEIGHTS`.
+
+    Its held-out bound, measured after rounding, is recorded beside it.
+    """
+    model, _ = train(load_kanji("train"), shipped_settings(name), 0, checkpoint, label=name)
+    round_weights(model)
+    state, metadata = load_weights(WEIGHTS) if WEIGHTS.exists() else ({}, {})
+    state = {key: part for key, part in state.items() if not key.startswith(f"{name}.")}
+    state |= {f"{name}.{key}": part.half() for key, part in model.state_dict().items()}
+    metadata[f"{name} test bound"] = f"{held_out_bound(model):.4f}"
+    save_weights(WEIGHTS, state, metadata)
+
+
+def held_out_bound(model: SketchRNN) -> float:
+    """Nats a drawing on the test characters, as recorded with the shipped weights."""
+    return evaluate(model, load_kanji("test"), generator(0, "evaluation"))["bound"]
+
+
+def load_shipped(name: str, path: Path = WEIGHTS) -> SketchRNN:
+    """The shipped ``conditional`` or ``decoder_only`` model, in evaluation mode."""
+    model = SketchRNN(shipped_settings(name).architecture)
+    state, _ = load_weights(path)
+    mine = {key: part.float() for key, part in state.items() if key.startswith(f"{name}.")}
+    model.load_state_dict({key.removeprefix(f"{name}."): part for key, part in mine.items()})
+    return model.eval()
 
 
 def export_all(folder: Path) -> None:
     """Write the three graphs and ``model.json`` into ``folder``."""
-    conditional = round_weights(load_shipped("conditional"))
-    decoder_only = round_weights(load_shipped("decoder_only"))
+    conditional, decoder_only = load_shipped("conditional"), load_shipped("decoder_only")
     architecture = conditional.architecture
     hidden, latent = architecture.decoder_size, architecture.latent_size
     point, memory, z = torch.zeros(2, 5), torch.zeros(2, hidden), torch.zeros(2, latent)
@@ -147,5 +174,18 @@ def describe_characters(model: SketchRNN, drawings: Drawings) -> list[dict]:
     return described
 
 
+def main(arguments: list[str]) -> int:
+    """The two commands of this module."""
+    match arguments:
+        case ["train", name]:
+            train_shipped(name, Path(f"{name}.checkpoint.safetensors"))
+        case ["export", folder]:
+            export_all(Path(folder))
+        case _:
+            print("usage: ... live train conditional|decoder_only | export FOLDER", file=sys.stderr)
+            return 2
+    return 0
+
+
 if __name__ == "__main__":
-    export_all(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -94,7 +94,7 @@ def reverse_within(
 
 
 class Encoder(nn.Module):
-    """Two LSTMs, one reading forwards and one backwards, to the posterior q(z | drawing) (eq. 1-2)."""
+    """Two LSTMs, one reading forwards, one backwards, to q(z | drawing) (section 3.2)."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()
@@ -120,7 +120,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """An LSTM over the rows so far that predicts the next one (section 3.2, equations 3-7)."""
+    """An LSTM over the rows so far that predicts the next one (section 3.2)."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()
@@ -149,7 +149,7 @@ class Decoder(nn.Module):
         memory: Memory | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Prediction, Memory]:
-        """Predictions of the row after each of ``strokes``, ``(batch, time, ...)``, and the memory."""
+        """Predictions ``(batch, time, ...)`` of the row after each of ``strokes``; the memory."""
         memory = self.initial_memory(z) if memory is None else memory
         codes = z[:, None].expand(-1, strokes.shape[1], -1)
         outputs, memory = self.lstm(torch.cat([strokes, codes], dim=-1), memory, generator)
@@ -204,7 +204,7 @@ class SketchRNN(nn.Module):
     ) -> tuple[Prediction, Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Prediction of rows 1 to time from rows 0 to time - 1, mean and log variance of z.
 
-        z = mean + exp(log_variance / 2) * noise (equation 2); without a generator, z = mean.
+        z = mean + exp(log_variance / 2) * noise; without a generator, z = mean.
         """
         mean, log_variance = self.encode(strokes, lengths, generator)
         z = mean
@@ -215,13 +215,13 @@ class SketchRNN(nn.Module):
         return prediction, mean, log_variance
 
 
-# --- sampling (section 3.3) --------------------------------------------------------------------
+# --- sampling (section 3.2) --------------------------------------------------------------------
 
 
 def sample_row(
     prediction: Prediction, temperature: float, generator: torch.Generator
 ) -> Float[Tensor, "batch 5"]:
-    """One row for each prediction ``(batch, ...)``, at a temperature in (0, 1] (equation 8).
+    """One row for each prediction ``(batch, ...)``, at a temperature in (0, 1] (section 3.2).
 
     Logits are divided by tau and *variances* multiplied by it, so deviations by its square root.
     Raises ``ValueError`` for a temperature that is not positive.

@@ -1,4 +1,4 @@
-"""Chapter 3.4, the judge: which left part does a drawing have, and does latent arithmetic change it?
+"""Chapter 3.4, the judge: which left part has a drawing, and does latent arithmetic change it?
 
 The probe is trained on KanjiVG's own labels, apart from the model it judges, and sees real drawings
 only.
@@ -17,7 +17,7 @@ NUM_PARTS = 12
 
 
 class PartProbe(nn.Module):
-    """A bidirectional LSTM classifier of a drawing's left part; the last class is "another or none"."""
+    """A bidirectional LSTM classifier of the left part; the last class is "another or none"."""
 
     def __init__(self, parts: list[str], hidden_size: int = 64):
         super().__init__()

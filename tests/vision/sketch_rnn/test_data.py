@@ -1,5 +1,7 @@
 """Strokes: round trips, invariances, the split, the loaders' refusals."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -50,13 +52,12 @@ def test_simplify_keeps_within_its_tolerance_and_drops_what_it_may():
     few = data.simplify(arc, 1.0)
     assert len(few) < 20
     np.testing.assert_array_equal(few[[0, -1]], arc[[0, -1]])
-    segments = zip(few[:-1], few[1:], strict=True)
+    segments = list(itertools.pairwise(few))
 
     def distance(point, a, b):
         along = np.clip((point - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
         return np.linalg.norm(point - a - along * (b - a))
 
-    segments = list(segments)
     assert max(min(distance(p, a, b) for a, b in segments) for p in arc) <= 1.0 + 1e-9
 
 

@@ -138,7 +138,8 @@ def test_paper_size_on_the_meta_device():
     architecture = train.SETTINGS["gpu"].architecture
     with torch.device("meta"):
         network = model.SketchRNN(architecture)
-        prediction, mean, _ = network(torch.zeros(2, 251, 5), torch.tensor([250, 3]))
+    strokes = torch.zeros(2, 251, 5, device="meta")
+    prediction, mean, _ = network(strokes, torch.tensor([250, 3]))
     assert prediction.means.shape == (2, 250, 20, 2)
     assert mean.shape == (2, 128)
     gates = 4 * (2 * 256 * (5 + 256 + 2) + 512 * (5 + 128 + 512 + 2))

@@ -1,6 +1,7 @@
 """The losses against closed forms, the schedules, and a loop that resumes and refuses NaN."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_the_kl_weight_rises_and_passes_95_percent_by_mid_run(size):
     settings = train.SETTINGS[size]
     weights = [train.kl_weight_at(step, settings) for step in range(settings.steps)]
     assert weights[0] == pytest.approx(0.01 * settings.kl_weight)
-    assert all(a < b for a, b in zip(weights, weights[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(weights))
     assert weights[math.ceil(settings.steps / 2)] >= 0.95 * settings.kl_weight
 
 

@@ -13,11 +13,13 @@ import { animate, centredView, pageView, picture, simplify } from "../../kit/str
 const ENDINGS = 6;
 const STEPS_OF_WALK = 7;
 const START = [0, 0, 1, 0, 0]; // the first input: no offset yet, pen on paper
+const KEYS =
+  "arrow keys move the pen, space puts it down and lifts it, backspace takes a stroke back.";
 const END_OF_DRAWING = 2; // index of the third pen state
 
 // ---------------------------------------------------------------- drawings and offsets
 
-/** Strokes on the page as what the model reads: the first point, and offsets from point to point. */
+/** Strokes on the page as what the model reads: the first point, and offsets from there on. */
 export function toOffsets(strokes, settings) {
   const points = strokes
     .map((stroke) => simplify(stroke, settings.tolerance))
@@ -100,7 +102,8 @@ function drawNext(expected, temperature, random) {
 /** The likeliest next {dx, dy, pen}: the mean of the heaviest Gaussian, the likeliest pen state. */
 function likeliestNext(expected) {
   const one = largest(expected.mixture);
-  return { dx: expected.means[2 * one], dy: expected.means[2 * one + 1], pen: largest(expected.pen) };
+  const [dx, dy] = expected.means.slice(2 * one, 2 * one + 2);
+  return { dx, dy, pen: largest(expected.pen) };
 }
 
 /**
@@ -125,7 +128,7 @@ async function decode(graph, points, state, batch, steps, choose) {
   return drawings;
 }
 
-/** `count` endings of the drawing that begins with `offsets`; the same seed gives the same endings. */
+/** `count` endings of the drawing that begins with `offsets`; a seed always gives the same. */
 export async function finishDrawing(model, offsets, { count, temperature, seed }) {
   const { graph, settings } = model;
   const zeros = new Float32Array(settings.hidden);
@@ -149,7 +152,8 @@ export function spherical(a, b, t) {
   const cosine = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
   const angle = Math.acos(Math.min(1, Math.max(-1, cosine)));
   if (!(angle > 1e-4)) return a.map((value, index) => (1 - t) * value + t * b[index]);
-  const [near, far] = [Math.sin((1 - t) * angle), Math.sin(t * angle)].map((s) => s / Math.sin(angle));
+  const near = Math.sin((1 - t) * angle) / Math.sin(angle);
+  const far = Math.sin(t * angle) / Math.sin(angle);
   return a.map((value, index) => near * value + far * b[index]);
 }
 
@@ -164,10 +168,10 @@ export async function drawCodes({ conditional, initial, settings }, codes) {
 
 // ---------------------------------------------------------------- first panel: finish a drawing
 
-/** The first strokes of a character on the page: a third of them, at least one. */
+/** The first strokes of a character on the page: half of them, at least one. */
 function opening({ start, strokes }, settings) {
   const all = toStrokes(start, strokes, settings, true);
-  return all.slice(0, Math.max(1, Math.floor(all.length / 3)));
+  return all.slice(0, Math.max(1, Math.floor(all.length / 2)));
 }
 
 /** A button that shows the first strokes of a character and puts them on the pad. */
@@ -223,7 +227,7 @@ function finishPanel(stage, model) {
 
   const pad = createPad({
     size: settings.canvas,
-    label: "Your drawing. Arrow keys move the pen, space puts it down and lifts it, backspace takes a stroke back.",
+    label: `Your drawing. ${KEYS}`,
     onChange: (strokes) => {
       chosen.strokes = strokes;
       return update();
@@ -250,20 +254,20 @@ function finishPanel(stage, model) {
     "live-starts",
     ...settings.characters.slice(0, 6).map((one) => openingButton(one, settings, pad.set)),
   );
-  const tools = element("div", "live-tools", button("Undo", pad.undo), button("Clear", pad.clear), again);
+  const undo = button("Undo", pad.undo);
+  const tools = element("div", "live-tools", undo, button("Clear", pad.clear));
   stage.append(
     element("h4", "", "Start a drawing; the model finishes it"),
     element(
       "div",
       "live-columns",
       element("div", "live-yours", pad.element, starts, tools),
-      element("div", "live-theirs-side", grid, temperature),
+      element("div", "live-answers", grid, temperature, element("div", "live-tools", again)),
     ),
     element(
       "p",
       "live-help",
-      "Draw a stroke, or press one of the openings. With the keyboard: arrows move the pen, space " +
-        "puts it down and lifts it, backspace takes a stroke back.",
+      `Draw a stroke, or press one of the openings. By keyboard: ${KEYS}`,
     ),
   );
   return update();
@@ -281,8 +285,14 @@ function walkPanel(stage, model) {
   const strip = element("div", "live-strip");
   const show = (offsets, label) => {
     const strokes = toStrokes([0, 0], offsets, settings, true);
-    return picture([{ strokes, className: "live-theirs" }], centredView(strokes, settings.canvas), label);
+    const view = centredView(strokes, settings.canvas);
+    return picture([{ strokes, className: "live-theirs" }], view, label);
   };
+  const original = ({ start, strokes }) => {
+    const lines = toStrokes(start, strokes, settings, true);
+    return picture([{ strokes: lines, className: "live-mine" }], page, "");
+  };
+  const page = [0, 0, settings.canvas, settings.canvas];
   const between = (t) => spherical(characters[chosen.from].z, characters[chosen.to].z, t);
   const percent = (t) => `${Math.round(100 * t)}%`;
 
@@ -308,11 +318,7 @@ function walkPanel(stage, model) {
       chosen: chosen[key],
       options: characters.map((character) => ({
         name: `character ${character.name}`,
-        picture: picture(
-          [{ strokes: toStrokes(character.start, character.strokes, settings, true), className: "live-mine" }],
-          [0, 0, settings.canvas, settings.canvas],
-          "",
-        ),
+        picture: original(character),
       })),
       onChange: (index) => {
         chosen[key] = index;
@@ -340,21 +346,25 @@ function walkPanel(stage, model) {
       "p",
       "live-help",
       "The small characters are held-out drawings as people wrote them. What lies between is " +
-        "drawn by the model from the codes between their two codes, always taking its likeliest step.",
+        "drawn by the model from the codes between their two codes, by its likeliest steps.",
     ),
   );
   return updateAll();
 }
 
-/** Fills `stage` with both panels; `folder` is the address of this demo's files. */
-export async function start(stage, folder) {
+/** Fetches the model; `folder` is the address of this demo's files, ending in a slash. */
+export async function load(folder) {
   const [settings, graph, conditional, initial] = await Promise.all([
     fetchJson(`${folder}model.json`),
     openGraph(`${folder}decoder_only.onnx`),
     openGraph(`${folder}conditional.onnx`),
     openGraph(`${folder}initial.onnx`),
   ]);
-  const model = { settings, graph, conditional, initial };
+  return { settings, graph, conditional, initial };
+}
+
+/** Fills `stage` with both panels. */
+export async function start(stage, model) {
   const panels = [element("div", "live-panel"), element("div", "live-panel")];
   stage.append(...panels);
   await finishPanel(panels[0], model);

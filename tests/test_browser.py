@@ -1,0 +1,459 @@
+"""The built site in headless Chromium, its network closed: it reads well and its models work."""
+
+import functools
+import gzip
+import http.server
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "book" / "_build" / "html"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = (1280, 900), (390, 844)
+CHAPTER = "chapters/vision/sketch_rnn.html"
+LIVE = SITE / "live" / "vision" / "sketch_rnn"
+PAGES = ["intro.html", CHAPTER, "exercises/vision/sketch_rnn.html", "ledger.html"]
+MANY_PAGES = [*PAGES, "guide/read.html", "guide/run.html", "data.html", "glossary.html"]
+ACCESSIBILITY = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+pytestmark = pytest.mark.browser
+
+
+def require(condition: object, reason: str) -> None:
+    """Skip with the reason, or fail with it where the checks must be complete."""
+    if condition:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where the built site is served on this machine, below a prefix as many hosts do."""
+    require((SITE / "intro.html").is_file(), "the book is not built: run `make book` first")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            return super().translate_path(path.removeprefix("/some/prefix"))
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(SITE))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/some/prefix/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    require(CHROMIUM, "there is no chromium on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page in a fresh browser context, with all it asked for and all it complained about."""
+
+    def __init__(self, browser: Browser, address: str, size: tuple[int, int], theme: str):
+        self.address = address
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        self.answers: dict[str, int] = {}
+        width, height = size
+        self.context: BrowserContext = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            reduced_motion="reduce",
+            has_touch=size == PHONE,
+        )
+        self.context.add_init_script(
+            f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');"
+        )
+        self.context.route("**/*", self._let_through_only_local)
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("response", self._count)
+
+    def _let_through_only_local(self, route: Route) -> None:
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def _hear(self, message: object) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def _count(self, response: object) -> None:
+        if not response.url.startswith(self.address):
+            return
+        path = SITE / response.url.removeprefix(self.address).split("?")[0].split("#")[0]
+        if path.is_file():
+            binary = path.suffix in {".woff2", ".woff", ".wasm", ".onnx", ".png"}
+            content = path.read_bytes()
+            self.answers[str(path)] = len(content if binary else gzip.compress(content))
+
+    def open(self, name: str) -> Page:
+        self.page.goto(self.address + name, wait_until="load")
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+    def close(self) -> None:
+        self.context.close()
+        assert not self.outside, f"the page asked other hosts for {self.outside}"
+        assert not self.complaints, f"the browser's console shows {self.complaints}"
+
+
+@pytest.fixture
+def visit(chromium: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A visit at the size and in the theme that the test asks for; the end checks the network."""
+    size, theme = getattr(request, "param", (DESKTOP, "light"))
+    made = Visit(chromium, address, size, theme)
+    yield made
+    made.close()
+
+
+def both_themes(test):
+    return pytest.mark.parametrize(
+        "visit", [(DESKTOP, "light"), (DESKTOP, "dark")], indirect=True, ids=["light", "dark"]
+    )(test)
+
+
+def accessibility_faults(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it stands, one line a fault and element."""
+    require(AXE.is_file(), "axe-core is not installed: run `python tools/vendor.py`")
+    page.add_script_tag(path=str(AXE))
+    found = page.evaluate(
+        "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}})", ACCESSIBILITY
+    )
+    return [
+        f"{fault['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
+        for fault in found["violations"]
+        for node in fault["nodes"]
+    ]
+
+
+# ---------------------------------------------------------------- pages
+
+
+@pytest.mark.parametrize("name", MANY_PAGES)
+def test_a_page_loads_without_errors_and_light(visit: Visit, name: str) -> None:
+    visit.open(name)
+    received = sum(visit.answers.values()) / 1e6
+    limit = 2.0 if name.startswith(("chapters/", "exercises/")) else 1.0
+    assert received < limit, f"{name} made the reader fetch {received:.2f} MB"
+
+
+@both_themes
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_passes_axe(visit: Visit, name: str) -> None:
+    page = visit.open(name)
+    theme = page.evaluate("document.documentElement.dataset.theme")
+    assert theme == page.evaluate("localStorage.theme")
+    assert accessibility_faults(page) == []
+
+
+@pytest.mark.parametrize("visit", [(PHONE, "light")], indirect=True, ids=["phone"])
+@pytest.mark.parametrize("name", MANY_PAGES)
+def test_a_phone_never_scrolls_sideways(visit: Visit, name: str) -> None:
+    page = visit.open(name)
+    wide = page.evaluate(
+        """() => document.documentElement.scrollWidth > innerWidth
+          ? [...document.querySelectorAll('main *')]
+              .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+              .slice(0, 5).map((e) => e.outerHTML.slice(0, 120))
+          : []"""
+    )
+    assert wide == []
+
+
+def test_formulas_are_typeset(visit: Visit) -> None:
+    page = visit.open(CHAPTER)
+    page.wait_for_selector("mjx-container", state="attached")
+    raw = page.evaluate(
+        "[...document.querySelectorAll('.math')].filter((e) => !e.querySelector('mjx-container'))"
+        ".map((e) => e.textContent.slice(0, 80))"
+    )
+    assert raw == []
+
+
+def test_widgets_are_drawn_when_the_reader_comes_near(visit: Visit) -> None:
+    page = visit.open(CHAPTER)
+    views = page.locator('script[type="application/vnd.jupyter.widget-view+json"]')
+    require(views.count(), "the chapter holds no widget")
+    assert not any("embed.js" in path for path in visit.answers), "fetched before it was needed"
+    page.locator(".cell_output", has=views.first).first.scroll_into_view_if_needed()
+    page.wait_for_selector(".widget-subarea .jupyter-widgets", timeout=20_000)
+
+
+# ---------------------------------------------------------------- the live model of chapter 3.4
+
+
+def start_live(visit: Visit) -> Page:
+    """Open the chapter, listen to what its live model reports, and start it."""
+    page = visit.open(CHAPTER)
+    page.evaluate(
+        """() => { window.results = [];
+          addEventListener("live-result", (event) => window.results.push(event.detail)); }"""
+    )
+    page.locator(".live-start").click()
+    page.wait_for_selector('.live[data-state="running"]', timeout=60_000)
+    return page
+
+
+def last_result(page: Page, kind: str, after: int = 0) -> dict:
+    """The latest report of a kind, once there are more than `after` reports."""
+    page.wait_for_function(
+        "([kind, after]) => results.slice(after).some((r) => r.kind === kind)", arg=[kind, after]
+    )
+    return page.evaluate("(kind) => results.filter((r) => r.kind === kind).at(-1)", kind)
+
+
+def draw(page: Page, *strokes: list[tuple[int, int]]) -> list[np.ndarray]:
+    """Draw strokes on the pad with the mouse; points in canvas units; returns what was drawn."""
+    pad = page.locator(".live-pad svg")
+    pad.scroll_into_view_if_needed()
+    frame = pad.bounding_box()
+    size = json.loads((LIVE / "model.json").read_text(encoding="utf-8"))["canvas"]
+    drawn = []
+    for stroke in strokes:
+        pixels = [
+            (
+                round(frame["x"] + x / size * frame["width"]),
+                round(frame["y"] + y / size * frame["height"]),
+            )
+            for x, y in stroke
+        ]
+        page.mouse.move(*pixels[0])
+        page.mouse.down()
+        for pixel in pixels[1:]:
+            page.mouse.move(*pixel)
+        page.mouse.up()
+        corner = np.array([frame["x"], frame["y"]])
+        drawn.append((np.array(pixels) - corner) * size / frame["width"])
+    return drawn
+
+
+class Generator:
+    """kit/random.js, written again."""
+
+    def __init__(self, seed: int, stream: int):
+        self.state = (seed ^ (stream + 1) * 0x9E3779B9) & 0xFFFFFFFF
+
+    def __call__(self) -> float:
+        self.state = (self.state + 0x6D2B79F5) & 0xFFFFFFFF
+        mixed = (self.state ^ self.state >> 15) * (self.state | 1) & 0xFFFFFFFF
+        mixed ^= mixed + (mixed ^ mixed >> 7) * (mixed | 61) & 0xFFFFFFFF
+        return (mixed ^ mixed >> 14) / 2**32
+
+
+def categorical(logits: np.ndarray, temperature: float, random: Generator) -> int:
+    weights = np.exp((logits.astype(np.float64) - logits.max()) / temperature)
+    return int(np.searchsorted(np.cumsum(weights), random() * weights.sum(), side="right"))
+
+
+class Model:
+    """The shipped graphs, run by onnxruntime itself."""
+
+    def __init__(self) -> None:
+        self.settings = json.loads((LIVE / "model.json").read_text(encoding="utf-8"))
+        self.graphs = {
+            name: onnxruntime.InferenceSession(LIVE / f"{name}.onnx")
+            for name in ("decoder_only", "conditional", "initial")
+        }
+
+    def run(self, graph: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        session = self.graphs[graph]
+        feeds = {name: np.atleast_2d(value).astype(np.float32) for name, value in inputs.items()}
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, (out[0] for out in session.run(names, feeds)), strict=True))
+
+    def finish(
+        self, offsets: list[list[float]], temperature: float, random: Generator
+    ) -> list[list[float]]:
+        """One ending of the drawing, by the paper's sampling with temperature."""
+        state = {key: np.zeros(self.settings["hidden"]) for key in "hc"}
+        points = [[0, 0, 1, 0, 0], *([x, y, 1 - up, up, 0] for x, y, up in offsets)]
+        drawn: list[list[float]] = []
+        while len(offsets) + len(drawn) < self.settings["max_length"]:
+            for point in points:
+                out = self.run("decoder_only", point=np.array(point), **state)
+                state = {"h": out["h_next"], "c": out["c_next"]}
+            one = categorical(out["mixture_logits"], temperature, random)
+            radius = math.sqrt(-2 * math.log(1 - random()))
+            angle = 2 * math.pi * random()
+            first, second = radius * math.cos(angle), radius * math.sin(angle)
+            (sx, sy), rho = out["deviations"][one], float(out["correlations"][one])
+            spread = math.sqrt(temperature)
+            x = out["means"][one][0] + spread * sx * first
+            y = out["means"][one][1] + spread * sy * (rho * first + math.sqrt(1 - rho**2) * second)
+            pen = categorical(out["pen_logits"], temperature, random)
+            if pen == 2:
+                break
+            drawn.append([x, y, pen])
+            points = [[x, y, 1 - pen, pen, 0]]
+        return drawn
+
+    def likeliest(self, z: np.ndarray) -> list[list[float]]:
+        """The drawing of a code that takes the likeliest step each time."""
+        state = self.run("initial", z=z)
+        point, drawn = [0, 0, 1, 0, 0], []
+        while len(drawn) < self.settings["max_length"]:
+            out = self.run("conditional", point=np.array(point), z=z, **state)
+            state = {"h": out["h_next"], "c": out["c_next"]}
+            pen = int(out["pen_logits"].argmax())
+            if pen == 2:
+                break
+            x, y = out["means"][out["mixture_logits"].argmax()]
+            drawn.append([x, y, pen])
+            point = [x, y, 1 - pen, pen, 0]
+        return drawn
+
+
+def spherical(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    angle = math.acos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))
+    return (math.sin((1 - t) * angle) * a + math.sin(t * angle) * b) / math.sin(angle)
+
+
+def assert_same_drawing(page_drawing: list, reference: list) -> None:
+    assert len(page_drawing) == len(reference)
+    np.testing.assert_allclose(
+        np.array(page_drawing).reshape(-1, 3), np.array(reference).reshape(-1, 3), atol=2e-3
+    )
+
+
+def test_nothing_of_the_live_model_is_fetched_until_it_is_started(visit: Visit) -> None:
+    visit.open(CHAPTER)
+    fetched = [path for path in visit.answers if "/live/" in path or "onnxruntime" in path]
+    assert fetched == []
+
+
+def test_the_endings_are_those_of_the_model_and_the_seed(visit: Visit) -> None:
+    """The reader's strokes, simplified as in the data; six endings, each as onnxruntime has it."""
+    from companion.vision.sketch_rnn import data
+
+    page, model = start_live(visit), Model()
+    before = len(page.evaluate("results"))
+    strokes = draw(page, [(20, 40), (50, 38), (90, 40)], [(55, 15), (54, 50), (40, 80), (20, 95)])
+    result = last_result(page, "endings", before + 1)
+    tolerance, scale = model.settings["tolerance"], model.settings["scale"]
+    expected = data.to_stroke3([data.simplify(stroke, tolerance) for stroke in strokes])
+    expected[:, :2] /= scale
+    np.testing.assert_allclose(np.array(result["offsets"]), expected, atol=1e-4)
+
+    assert len(result["drawings"]) == 6
+    for row, drawing in enumerate(result["drawings"]):
+        random = Generator(result["seed"], row)
+        assert_same_drawing(drawing, model.finish(result["offsets"], result["temperature"], random))
+    assert any(result["drawings"]), "no ending adds a stroke"
+    shown = page.locator(".live-tiles svg")
+    assert shown.count() == 6
+    assert page.locator(".live-tiles polyline.live-mine").count() == 12  # two strokes, six tiles
+
+
+def test_temperature_and_other_endings_change_what_is_drawn(visit: Visit) -> None:
+    page = start_live(visit)
+    first = last_result(page, "endings")
+    page.get_by_role("button", name="Other endings").click()
+    second = last_result(page, "endings", len(page.evaluate("results")) - 1)
+    page.wait_for_function("(seed) => results.at(-1).seed === seed + 1", arg=first["seed"])
+    second = page.evaluate("results.at(-1)")
+    assert second["drawings"] != first["drawings"]
+    page.get_by_label("Temperature").fill("0.9")
+    page.wait_for_function("() => results.at(-1).temperature === 0.9")
+    hot = page.evaluate("results.at(-1)")
+    assert hot["seed"] == second["seed"] and hot["drawings"] != second["drawings"]
+
+
+def test_the_keyboard_alone_draws_and_takes_back(visit: Visit) -> None:
+    page = start_live(visit)
+    assert page.evaluate("document.activeElement.closest('.live-pad') !== null")
+    for key in ["Space", *["ArrowRight"] * 6, *["ArrowDown"] * 5, "Space"]:
+        page.keyboard.press(key)
+    page.wait_for_function("() => results.at(-1).offsets?.length === 2")
+    offsets = np.array(page.evaluate("results.at(-1).offsets"))
+    scale = Model().settings["scale"]
+    np.testing.assert_allclose(offsets, [[24 / scale, 0, 0], [0, 20 / scale, 1]], atol=1e-6)
+    page.keyboard.press("Backspace")
+    page.wait_for_function("() => results.at(-1).offsets?.length === 0")
+
+
+def test_the_walk_draws_the_codes_between_two_characters(visit: Visit) -> None:
+    page, model = start_live(visit), Model()
+    page.get_by_role("group", name="To").get_by_role("radio").nth(2).check()
+    page.wait_for_function("() => results.at(-1).to === 2")
+    result = page.evaluate("results.at(-1)")
+    codes = [np.array(character["z"]) for character in model.settings["characters"]]
+    assert result["shares"][1:] == pytest.approx(np.linspace(0, 1, 7))
+    for share, drawing in zip(result["shares"], result["drawings"], strict=True):
+        assert_same_drawing(drawing, model.likeliest(spherical(codes[0], codes[2], share)))
+    page.get_by_label("Way from the first").fill("0.25")
+    page.wait_for_function("() => results.at(-1).t === 0.25")
+    assert_same_drawing(
+        page.evaluate("results.at(-1).drawings[0]"),
+        model.likeliest(spherical(codes[0], codes[2], 0.25)),
+    )
+
+
+@both_themes
+def test_the_running_live_model_passes_axe(visit: Visit) -> None:
+    page = start_live(visit)
+    last_result(page, "walk")
+    assert accessibility_faults(page) == []
+
+
+@pytest.mark.parametrize("visit", [(PHONE, "dark")], indirect=True, ids=["phone"])
+def test_on_a_phone_a_finger_draws_and_nothing_overflows(visit: Visit) -> None:
+    page = start_live(visit)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    pad = page.locator(".live-pad svg")
+    assert pad.bounding_box()["width"] > 250
+    assert page.evaluate("(e) => getComputedStyle(e).touchAction", pad.element_handle()) == "none"
+    page.locator(".live-thumb").first.tap()
+    page.wait_for_function("() => results.at(-1).offsets?.length > 0")
+
+
+def test_a_missing_model_is_a_sentence_and_can_be_tried_again(visit: Visit) -> None:
+    page = visit.open(CHAPTER)
+    visit.context.route("**/decoder_only.onnx", lambda route: route.fulfill(status=404))
+    page.locator(".live-start").click()
+    page.wait_for_selector('.live[data-state="failed"]')
+    assert "decoder_only.onnx could not be fetched" in page.inner_text(".live-status")
+    visit.complaints.clear()  # the 404 itself
+    visit.context.unroute("**/decoder_only.onnx")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector('.live[data-state="running"]', timeout=60_000)
+
+
+def test_a_browser_without_webassembly_is_told(visit: Visit) -> None:
+    visit.context.add_init_script("delete window.WebAssembly")
+    page = visit.open(CHAPTER)
+    page.locator(".live-start").click()
+    assert "cannot run WebAssembly" in page.inner_text(".live-status")
