@@ -264,7 +264,10 @@ def add(text):
 PROSE = "# %% [markdown]\n"
 BREAKAGES = {
     "source edited alone": (edit_the_source_alone, "Cell 2 .* differs"),
-    "cell added to the source alone": (add_a_cell_to_the_source_alone, "has 17 cells and small.ipynb has 16"),
+    "cell added to the source alone": (
+        add_a_cell_to_the_source_alone,
+        "has 17 cells and small.ipynb has 16",
+    ),
     "tag changed in the source alone": (tag_the_source_alone, "Cell 3 .* differs"),
     "no notebook": (without("book/chapters/vision/small.ipynb"), "small.ipynb is missing"),
     "no source": (without("book/chapters/vision/small.py"), "small.py is missing"),

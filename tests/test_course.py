@@ -25,7 +25,10 @@ CLAIM = {
     "title": "Sketch-RNN",
     "statement": "Conditional is better",
     "kind": "reproduced",
+    "metric": "bound",
     "unit": "nats per drawing",
+    "direction": "lower",
+    "references": {"one Gaussian": 190.0},
     "method": "conditional",
     "baseline": "decoder-only",
     "paper": [{"arm": "conditional", "text": "lower", "source": "Table 1"}],
@@ -39,7 +42,8 @@ CLAIM = {
         {
             "name": "kl",
             "title": "Weight of the KL term",
-            "finding": "It trades.",
+            "question": "What does it trade?",
+            "columns": {"kl": "KL", "probe": "probe"},
             "paper": "Same.",
             "unit": "nats",
             "rows": [
@@ -122,6 +126,8 @@ def test_a_row_shows_ours_beside_the_paper_with_seeds_and_machine() -> None:
     assert "60.0 <small>[59.1, 60.9]</small>" in row
     assert "−1.46 <small>[−1.90, −0.500]</small>" in row
     assert "lower <small>Table 1</small>" in row
+    assert "one Gaussian 190" in row
+    assert "bound, nats per drawing; lower is better" in row
     assert "5 seeds, 41.2 minutes, two cores, 2026-11-22" in row
 
 
@@ -133,7 +139,15 @@ def test_only_a_stale_claim_is_marked() -> None:
 def test_a_study_shows_every_arm_with_its_spread() -> None:
     table = course.study_html(CLAIM["studies"][0])
     assert "w = 0.25" in table and "31.0 <small>[30.0, 32.0]</small>" in table
-    assert "The paper: Same." in table
+    assert "<td>–</td>" in table, "the arm has no figure for the probe"
+    assert "What does it trade? The paper: Same." in table
+
+
+def test_an_unfinished_claim_says_so_and_hides_no_number() -> None:
+    unfinished = claim(verdict=None, difference=None)
+    unfinished["arms"]["conditional"]["interval"] = None
+    row = course.headline_row(unfinished, "", stale=False)
+    assert "not finished" in row and "60.0" in row
 
 
 def test_a_live_region_is_a_button_and_requests_nothing_by_itself() -> None:

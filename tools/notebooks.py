@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import os
 import platform
 import sys
@@ -176,7 +177,6 @@ def run(path: Path, size: str) -> tuple[NotebookNode, Usage, float]:
         timeout=None,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        coalesce_streams=True,
         record_timing=False,
         on_cell_executed=refuse_local_paths,
     )
@@ -196,7 +196,29 @@ def run(path: Path, size: str) -> tuple[NotebookNode, Usage, float]:
     minutes = (time.monotonic() - began) / 60
     for cell in notebook.cells:
         cell.metadata = _kept_metadata(cell)
+        if cell.cell_type == "code":
+            cell.outputs = merge_streams(cell.outputs)
     return notebook, usage, minutes
+
+
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Text printed between two other outputs as one stdout and one stderr, as a terminal shows it.
+
+    What a carriage return overwrote is left out.
+    """
+    merged: list[NotebookNode] = []
+    for is_stream, group in itertools.groupby(outputs, lambda o: o.output_type == "stream"):
+        if not is_stream:
+            merged += group
+            continue
+        texts = {"stdout": "", "stderr": ""}
+        for output in group:
+            texts[output.name] += output.text
+        for name, text in texts.items():
+            lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+            if text:
+                merged.append(nbformat.v4.new_output("stream", name=name, text="\n".join(lines)))
+    return merged
 
 
 def execute(path: Path) -> str:

@@ -38,6 +38,7 @@ VERDICTS = {
     "holds": "verdict-holds",
     "does not hold": "verdict-fails",
     "inconclusive": "verdict-open",
+    "not finished": "verdict-open",
 }
 
 
@@ -130,8 +131,10 @@ def number(value: float | None) -> str:
     return f"{value:.{max(0, 2 - size)}f}".replace("-", "−")
 
 
-def spread(mean: float, interval: list[float]) -> str:
-    """A mean and its 95% interval."""
+def spread(mean: float, interval: list[float] | None) -> str:
+    """A mean and the interval around it; the mean alone while one run gives no interval."""
+    if interval is None:
+        return number(mean)
     return f"{number(mean)} <small>[{number(interval[0])}, {number(interval[1])}]</small>"
 
 
@@ -163,19 +166,23 @@ def measured_by(claim: dict) -> str:
 
 
 def our_figures(claim: dict) -> str:
-    """Each arm's mean and interval, and the paired difference."""
+    """Each arm's mean and interval, the paired difference, and the scores to compare with."""
     lines = {name: (arm["mean"], arm["interval"]) for name, arm in claim["arms"].items()}
-    lines["difference"] = (claim["difference"]["mean"], claim["difference"]["interval"])
+    if claim["difference"]:
+        lines["difference"] = (claim["difference"]["mean"], claim["difference"]["interval"])
+    lines |= {name: (value, None) for name, value in claim["references"].items()}
     shown = "".join(
         f"<div>{html.escape(name.replace('_', ' '))} {spread(*figures)}</div>"
         for name, figures in lines.items()
     )
-    return f"{shown}<small>{html.escape(claim['unit'])}</small>"
+    better = f"{claim['direction']} is better"
+    scale = f"{claim['metric']}, {claim['unit']}; {better}"
+    return f"{shown}<small>{html.escape(scale)}</small>"
 
 
 def headline_row(claim: dict, root: str, stale: bool) -> str:
     """One claim's row: verdict, ours beside the paper's, and how it was measured."""
-    verdict = claim["verdict"]
+    verdict = claim["verdict"] or "not finished"
     badge = f'<span class="verdict {VERDICTS[verdict]}">{verdict}</span>'
     if stale:
         badge += (
@@ -208,34 +215,36 @@ def headline_table(claims: list[tuple[dict, bool]], kind: str, root: str) -> str
     )
 
 
-def metric_cell(metric: dict) -> str:
-    """A study's figure and its spread."""
+def metric_cell(metric: dict | None) -> str:
+    """A study's figure with its lowest and highest seed; a dash where an arm has none."""
+    if metric is None:
+        return number(None)
     return spread(metric["mean"], [metric["low"], metric["high"]])
 
 
 def study_table(study: dict) -> str:
     """One study: an arm a row, a metric a column."""
-    metrics = list(study["rows"][0]["metrics"])
-    names = ["Arm", *(name.replace("_", " ") for name in metrics), "Seeds"]
+    names = ["Arm", *study["columns"].values(), "Seeds"]
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
     rows = "".join(
         f'<tr><th scope="row">{html.escape(row["arm"])}</th>'
-        + "".join(f"<td>{metric_cell(row['metrics'][name])}</td>" for name in metrics)
+        + "".join(f"<td>{metric_cell(row['metrics'].get(key))}</td>" for key in study["columns"])
         + f"<td>{row['seeds']}</td></tr>"
         for row in study["rows"]
     )
+    unit = f" In {html.escape(study['unit'])}." if study["unit"] else ""
     return (
         f'<div class="table-wide" tabindex="0" role="region" '
         f'aria-label="{html.escape(study["title"])}"><table class="study-table">'
-        f"<caption>In {html.escape(study['unit'])}; the interval spans the seeds.</caption>"
+        f"<caption>Mean, and the lowest and highest seed.{unit}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
 def study_html(study: dict) -> str:
-    """What a study found, beside the paper, and its table."""
-    paper = f" The paper: {html.escape(study['paper'])}" if study.get("paper") else ""
-    return f"<p>{html.escape(study['finding'])}{paper}</p>{study_table(study)}"
+    """What a study asks, what the paper says to it, and its table."""
+    paper = f" The paper: {html.escape(study['paper'].rstrip('.'))}." if study["paper"] else ""
+    return f"<p>{html.escape(study['question'])}{paper}</p>{study_table(study)}"
 
 
 def read_claims(folder: Path) -> list[tuple[dict, bool]]:

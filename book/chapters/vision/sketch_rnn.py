@@ -583,7 +583,7 @@ display(
 # is the judge.
 
 # %%
-judge = claim.judge()
+judge = probe.load_judge()
 accuracy = probe.probe_accuracy(judge, test)
 print(f"the judge knows the left parts {' '.join(judge.parts)}")
 print(f"and names the left part of {accuracy:.0%} of the held-out drawings (none counts as a part)")
@@ -607,7 +607,7 @@ display(
 
 # %%
 scores = probe.judge_arithmetic(trained, judge, drawings, test, 0, data.MAX_LENGTH)
-print(f"over all held-out characters with a known left part, and a random other part to put in its place:")
+print("held-out characters with a known left part, and a random other part to put in its place:")
 print(f"  plain reconstruction keeps the old part   {scores['kept']:.0%}")
 print(f"  arithmetic draws the new part             {scores['swapped']:.0%}")
 print(f"  the judge sees the new part without it    {scores['chance']:.0%}")
@@ -664,23 +664,82 @@ display(HTML(claims.table_html(recorded)))
 #
 # Begin a drawing with mouse, finger or keyboard; the model without a code continues it in several ways at once. Below
 # it, walk between two characters with the model that has one. Both run in your browser, on weights trained with the code
-# above. In a notebook this place is empty: open the [book's page](https://kanjivg.tagaini.net).
+# above. In a notebook this place shows only its name: build the book with `make book` and open this page there.
 #
 # ```{live} vision/sketch_rnn
 # ```
 
 # %% [markdown]
 # ## What we shrank, and what it cost
-# SHRANK_TEXT
+#
+# | | Paper | This chapter | Cost |
+# |---|---|---|---|
+# | Data | 70,000 training drawings of one thing, by many hands | 5,217 characters by one hand | less variety within a class, none of style; the sum over classes is larger |
+# | Held out | other drawings of the same thing | other characters | harder: every test drawing is a new thing |
+# | Encoder, decoder, code | LSTM 256, LSTM 512, 128 | 128, 256, 64 | fewer details kept |
+# | Longest drawing | 250 rows, always padded | 64 rows, padded to the longest in the batch | pen states after the end are practised less |
+# | Recurrent dropout | keeps 90% | none | some overfitting; a step is several times faster |
+# | KL floor | 0.20 a number, 26 nats in all | 0.02 a number, 1.3 nats | with the paper's floor a code costs more here than any code is worth |
+# | Learning rate | 0.001, falling by 0.9999 a step | 0.003, falling tenfold over the run | what fits in minutes |
+# | $w_{KL} = 1$ | weighs the KL about twice its nats | is the bound | our headline is a statement about likelihood |
+#
+# The paper's sizes are one setting away: `COURSE_SIZE=gpu` builds the network of the paper's table with recurrent
+# dropout and full padding. Its own data is read by `data.load_quickdraw("cat.npz", "train", allow_pickle=True)` from the
+# files that the authors publish. They are pickles inside, and unpickling can run any code, so the loader refuses until
+# you say that you trust the file.
+
+# %%
+with torch.device("meta"):
+    paper_size = model.SketchRNN(train.SETTINGS["gpu"].architecture)
+count = sum(weight.numel() for weight in paper_size.parameters())
+ours = sum(weight.numel() for weight in trained.parameters())
+print(f"the paper's size has {count:,} weights, this chapter's {ours:,}")
 
 # %% [markdown]
 # ## Since then
-# SINCE_TEXT
+#
+# Sequence models of drawings moved to the Transformer, as everything did: Sketchformer encodes a drawing with
+# self-attention {cite}`ribeiro2020`, and Sketch-BERT learns from drawings with holes {cite}`lin2020`. Diffusion models
+# dropped the left-to-right order: SketchKnitter turns a cloud of noise into pen points {cite}`wang2023`, and ChiroDiff
+# models whole drawings at once, and can complete, correct and re-draw them at another resolution {cite}`das2023`. The
+# other road is to need no drawings: CLIPasso optimises strokes until a network that connects pictures and language
+# finds the same meaning in them {cite}`vinker2022`. What has lasted from Sketch-RNN is the format, stroke-5 is still what people store,
+# and its handling of the KL term: a weight below one, annealed, with a floor below which information is free, is standard
+# equipment wherever a strong decoder could do without its code.
 
 # %% [markdown]
 # ## Recall
-# RECALL_TEXT
+#
+# Answer before you unfold.
+#
+# 1. Why a mixture of Gaussians, and not the mean of the next step?
+#
+# <details><summary>Answer</summary>Where two continuations are sensible, their mean usually is not. A mixture keeps both,
+# and its density is what the likelihood needs.</details>
+#
+# 2. Steps are masked after the end of a drawing. Why are pen states not?
+#
+# <details><summary>Answer</summary>After the end there is no step to predict, but there is a pen state: the network must learn
+# that a finished drawing stays finished. In measuring the likelihood, one end counts.</details>
+#
+# 3. What does the KL term cost, and what does it buy?
+#
+# <details><summary>Answer</summary>It costs the average number of nats the code says about the drawing. It buys a code that
+# looks like a draw from a standard Gaussian, so that codes you make up draw something, and a bound on the likelihood.</details>
+#
+# 4. What does the temperature multiply?
+#
+# <details><summary>Answer</summary>The variances, so the deviations by its root. It divides the logits of the mixture and of the
+# pen.</details>
+#
+# 5. When is the paper's loss at w_KL = 1 the variational bound?
+#
+# <details><summary>Answer</summary>When N_max = N_z, since it divides the reconstruction by the one and the KL by the other; and
+# when the KL is above its floor.</details>
 
 # %% [markdown]
 # ## Exercises
-# EX_TEXT
+#
+# [Eight exercises](../../exercises/vision/sketch_rnn), 30 points, about 150 minutes: the KL weight at a given step, stroke-3 and
+# stroke-5, the mixture's likelihood, the temperature, a network that fits a toy, and a bug that nobody's loss curve shows.
+# They check themselves; they need no data.

@@ -50,7 +50,6 @@ export function choices({ label, options, chosen, onChange }) {
     Object.assign(input, { type: "radio", name: group, checked: index === chosen });
     input.setAttribute("aria-label", name);
     input.addEventListener("change", () => onChange(index));
-    picture.setAttribute("aria-hidden", "true");
     field.append(element("label", "live-choice", input, picture));
   });
   return field;

@@ -69,9 +69,13 @@ export function strokeLine(stroke, className) {
   return svgElement("polyline", { points, class: className });
 }
 
-/** A picture of drawings `parts`, a list of {strokes, className}; `label` says what it shows. */
+/**
+ * A picture of drawings `parts`, a list of {strokes, className}. `label` says what it shows; it is
+ * empty where the words stand beside the picture.
+ */
 export function picture(parts, view, label) {
-  const svg = svgElement("svg", { viewBox: view.join(" "), role: "img", "aria-label": label });
+  const spoken = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
+  const svg = svgElement("svg", { viewBox: view.join(" "), ...spoken });
   svg.classList.add("live-picture");
   svg.style.setProperty("--live-zoom", view[2] / 100); // lines keep their width on the screen
   for (const { strokes, className } of parts) {

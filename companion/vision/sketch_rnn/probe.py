@@ -1,19 +1,29 @@
 """Chapter 3.4, the judge: which left part has a drawing, and does latent arithmetic change it?
 
-The probe is trained on KanjiVG's own labels, apart from the model it judges, and sees real drawings
-only.
+The judge is trained on KanjiVG's own labels, apart from the models it judges, and sees real
+drawings only. ``python -m companion.vision.sketch_rnn.probe`` trains the one that is shipped.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from companion.checkpoint import load_weights, save_weights
 from companion.seeds import generator
-from companion.vision.sketch_rnn.data import Drawings, augment, evaluation_batches, make_batch
+from companion.vision.sketch_rnn.data import (
+    Drawings,
+    augment,
+    evaluation_batches,
+    load_kanji,
+    make_batch,
+)
 from companion.vision.sketch_rnn.model import SketchRNN, sample
 
 NUM_PARTS = 12
+JUDGE = Path(__file__).with_name("judge.safetensors")
 
 
 class PartProbe(nn.Module):
@@ -69,6 +79,22 @@ def train_probe(drawings: Drawings, seed: int = 0, steps: int = 500) -> PartProb
         loss.backward()
         optimizer.step()
         schedule.step()
+    return probe.eval()
+
+
+def train_judge() -> None:
+    """Train the judge on the training characters and write `JUDGE`, with its held-out accuracy."""
+    probe = train_probe(load_kanji("train"))
+    accuracy = probe_accuracy(probe, load_kanji("test"))
+    metadata = {"parts": " ".join(probe.parts), "test accuracy": f"{accuracy:.4f}"}
+    save_weights(JUDGE, probe.state_dict(), metadata)
+
+
+def load_judge() -> PartProbe:
+    """The shipped judge, the same for every model it judges."""
+    state, metadata = load_weights(JUDGE)
+    probe = PartProbe(metadata["parts"].split())
+    probe.load_state_dict(state)
     return probe.eval()
 
 
@@ -149,3 +175,7 @@ def _nonempty(strokes: list[np.ndarray]) -> list[np.ndarray]:
     """A drawing that ended at once becomes one tiny step, which the probe can read."""
     tiny = np.array([[0, 0, 1]], dtype=np.float32)
     return [stroke3 if len(stroke3) else tiny for stroke3 in strokes]
+
+
+if __name__ == "__main__":
+    train_judge()
