@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 120_000  # milliseconds; a busy machine is slow, and slowness is not tested here
 DESKTOP, PHONE = (1280, 900), (390, 844)
 CHAPTER = "chapters/vision/sketch_rnn.html"
 LIVE = SITE / "live" / "vision" / "sketch_rnn"
@@ -96,6 +97,7 @@ class Visit:
         )
         self.context.route("**/*", self._let_through_only_local)
         self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("response", self._count)
@@ -208,7 +210,7 @@ def test_widgets_are_drawn_when_the_reader_comes_near(visit: Visit) -> None:
     require(views.count(), "the chapter holds no widget")
     assert not any("embed.js" in path for path in visit.answers), "fetched before it was needed"
     page.locator(".cell_output", has=views.first).first.scroll_into_view_if_needed()
-    page.wait_for_selector(".widget-subarea .jupyter-widgets", timeout=20_000)
+    page.wait_for_selector(".widget-subarea .jupyter-widgets")
 
 
 # ---------------------------------------------------------------- the live model of chapter 3.4
@@ -222,16 +224,38 @@ def start_live(visit: Visit) -> Page:
           addEventListener("live-result", (event) => window.results.push(event.detail)); }"""
     )
     page.locator(".live-start").click()
-    page.wait_for_selector('.live[data-state="running"]', timeout=60_000)
+    page.wait_for_selector('.live[data-state="running"]')
     return page
 
 
-def last_result(page: Page, kind: str, after: int = 0) -> dict:
-    """The latest report of a kind, once there are more than `after` reports."""
-    page.wait_for_function(
-        "([kind, after]) => results.slice(after).some((r) => r.kind === kind)", arg=[kind, after]
+@pytest.fixture(scope="module")
+def started(chromium: Browser, address: str) -> Iterator[Page]:
+    """The live model, started once for all tests that use it."""
+    visit = Visit(chromium, address, DESKTOP, "light")
+    yield start_live(visit)
+    visit.close()
+
+
+@pytest.fixture
+def live(started: Page) -> Page:
+    """The started live model with an empty pad, no report heard yet."""
+    wait_for(started, "offsets", 0, lambda: started.get_by_role("button", name="Clear").click())
+    started.evaluate("results.length = 0")
+    return started
+
+
+def wait_for(page: Page, name: str, value: object, act: Callable[[], object]) -> dict:
+    """Do `act`, and return the first report after it whose `name` is `value`.
+
+    Of a list the length is compared.
+    """
+    page.evaluate("results.length = 0")
+    act()
+    found = page.wait_for_function(
+        "([name, value]) => results.find((r) => (r[name]?.length ?? r[name]) === value)",
+        arg=[name, value],
     )
-    return page.evaluate("(kind) => results.filter((r) => r.kind === kind).at(-1)", kind)
+    return found.json_value()
 
 
 def draw(page: Page, *strokes: list[tuple[int, int]]) -> list[np.ndarray]:
@@ -351,17 +375,17 @@ def test_nothing_of_the_live_model_is_fetched_until_it_is_started(visit: Visit) 
     assert fetched == []
 
 
-def test_the_endings_are_those_of_the_model_and_the_seed(visit: Visit) -> None:
+def test_the_endings_are_those_of_the_model_and_the_seed(live: Page) -> None:
     """The reader's strokes, simplified as in the data; six endings, each as onnxruntime has it."""
     from companion.vision.sketch_rnn import data
 
-    page, model = start_live(visit), Model()
-    before = len(page.evaluate("results"))
-    strokes = draw(page, [(20, 40), (50, 38), (90, 40)], [(55, 15), (54, 50), (40, 80), (20, 95)])
-    result = last_result(page, "endings", before + 1)
+    model = Model()
+    strokes = draw(live, [(20, 40), (50, 38), (90, 40)], [(55, 15), (54, 50), (40, 80), (20, 95)])
     tolerance, scale = model.settings["tolerance"], model.settings["scale"]
     expected = data.to_stroke3([data.simplify(stroke, tolerance) for stroke in strokes])
     expected[:, :2] /= scale
+    live.wait_for_function("(n) => results.at(-1)?.offsets?.length === n", arg=len(expected))
+    result = live.evaluate("results.at(-1)")
     np.testing.assert_allclose(np.array(result["offsets"]), expected, atol=1e-4)
 
     assert len(result["drawings"]) == 6
@@ -369,60 +393,53 @@ def test_the_endings_are_those_of_the_model_and_the_seed(visit: Visit) -> None:
         random = Generator(result["seed"], row)
         model.check_ending(result["offsets"], drawing, result["temperature"], random)
     assert any(result["drawings"]), "no ending adds a stroke"
-    shown = page.locator(".live-tiles svg")
-    assert shown.count() == 6
-    assert page.locator(".live-tiles polyline.live-mine").count() == 12  # two strokes, six tiles
+    assert live.locator(".live-tiles svg").count() == 6
+    assert live.locator(".live-tiles polyline.live-mine").count() == 12  # two strokes, six tiles
+    assert live.locator(".live-tiles polyline.live-theirs").count() > 0
 
 
-def test_temperature_and_other_endings_change_what_is_drawn(visit: Visit) -> None:
-    page = start_live(visit)
-    first = last_result(page, "endings")
-    page.get_by_role("button", name="Other endings").click()
-    second = last_result(page, "endings", len(page.evaluate("results")) - 1)
-    page.wait_for_function("(seed) => results.at(-1).seed === seed + 1", arg=first["seed"])
-    second = page.evaluate("results.at(-1)")
+def test_temperature_and_other_endings_change_what_is_drawn(live: Page) -> None:
+    again = live.get_by_role("button", name="Other endings")
+    first = wait_for(live, "kind", "endings", again.click)
+    second = wait_for(live, "seed", first["seed"] + 1, again.click)
     assert second["drawings"] != first["drawings"]
-    page.get_by_label("Temperature").fill("0.9")
-    page.wait_for_function("() => results.at(-1).temperature === 0.9")
-    hot = page.evaluate("results.at(-1)")
+    temperature = live.get_by_label("Temperature")
+    hot = wait_for(live, "temperature", 0.9, lambda: temperature.fill("0.9"))
     assert hot["seed"] == second["seed"] and hot["drawings"] != second["drawings"]
 
 
-def test_the_keyboard_alone_draws_and_takes_back(visit: Visit) -> None:
-    page = start_live(visit)
-    assert page.evaluate("document.activeElement.closest('.live-pad') !== null")
-    for key in ["Space", *["ArrowRight"] * 6, *["ArrowDown"] * 5, "Space"]:
-        page.keyboard.press(key)
-    page.wait_for_function("() => results.at(-1).offsets?.length === 2")
-    offsets = np.array(page.evaluate("results.at(-1).offsets"))
+def test_the_keyboard_alone_draws_and_takes_back(live: Page) -> None:
+    live.get_by_role("button", name="Undo").focus()
+    for _ in range(20):
+        if live.evaluate("document.activeElement.closest('.live-pad') !== null"):
+            break
+        live.keyboard.press("Shift+Tab")
+    keys = ["Space", *["ArrowRight"] * 6, *["ArrowDown"] * 5, "Space"]
+    result = wait_for(live, "offsets", 2, lambda: [live.keyboard.press(key) for key in keys])
     scale = Model().settings["scale"]
-    np.testing.assert_allclose(offsets, [[24 / scale, 0, 0], [0, 20 / scale, 1]], atol=1e-6)
-    page.keyboard.press("Backspace")
-    page.wait_for_function("() => results.at(-1).offsets?.length === 0")
+    expected = [[24 / scale, 0, 0], [0, 20 / scale, 1]]
+    np.testing.assert_allclose(result["offsets"], expected, atol=1e-6)
+    wait_for(live, "offsets", 0, lambda: live.keyboard.press("Backspace"))
 
 
-def test_the_walk_draws_the_codes_between_two_characters(visit: Visit) -> None:
-    page, model = start_live(visit), Model()
-    page.get_by_role("group", name="To").get_by_role("radio").nth(2).check()
-    page.wait_for_function("() => results.at(-1).to === 2")
-    result = page.evaluate("results.at(-1)")
+def test_the_walk_draws_the_codes_between_two_characters(live: Page) -> None:
+    model = Model()
+    target = live.get_by_role("group", name="To").get_by_role("radio").nth(2)
+    result = wait_for(live, "to", 2, target.check)
     codes = [np.array(character["z"]) for character in model.settings["characters"]]
     assert result["shares"][1:] == pytest.approx(np.linspace(0, 1, 7))
     for share, drawing in zip(result["shares"], result["drawings"], strict=True):
         model.check_likeliest(spherical(codes[0], codes[2], share), drawing)
-    page.get_by_label("Way from the first").fill("0.25")
-    page.wait_for_function("() => results.at(-1).t === 0.25")
-    quarter = page.evaluate("results.at(-1).drawings[0]")
-    model.check_likeliest(spherical(codes[0], codes[2], 0.25), quarter)
-    assert quarter != result["drawings"][0]
+    way = live.get_by_label("Way from the first")
+    quarter = wait_for(live, "t", 0.25, lambda: way.fill("0.25"))
+    model.check_likeliest(spherical(codes[0], codes[2], 0.25), quarter["drawings"][0])
+    assert quarter["drawings"][0] != result["drawings"][0]
 
 
-def test_the_running_live_model_passes_axe_in_light_and_dark(visit: Visit) -> None:
-    page = start_live(visit)
-    last_result(page, "walk")
-    for theme in ("light", "dark"):
-        show_theme(page, theme)
-        assert accessibility_faults(page) == [], theme
+def test_the_running_live_model_passes_axe_in_light_and_dark(live: Page) -> None:
+    for theme in ("dark", "light"):
+        show_theme(live, theme)
+        assert accessibility_faults(live) == [], theme
 
 
 @pytest.mark.parametrize("visit", [(PHONE, "dark")], indirect=True, ids=["phone"])
@@ -445,7 +462,7 @@ def test_a_missing_model_is_a_sentence_and_can_be_tried_again(visit: Visit) -> N
     visit.complaints.clear()  # the 404 itself
     visit.context.unroute("**/decoder_only.onnx")
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_selector('.live[data-state="running"]', timeout=60_000)
+    page.wait_for_selector('.live[data-state="running"]')
 
 
 def test_a_browser_without_webassembly_is_told(visit: Visit) -> None:

@@ -167,7 +167,7 @@ def test_an_interrupted_run_leaves_the_old_notebook_and_no_kernel(tmp_path):
         time.sleep(0.1)
     tool.send_signal(signal.SIGINT)
     _, error = tool.communicate(timeout=60)
-    assert tool.returncode == 130
+    assert tool.returncode == 130, error
     assert "interrupted; its notebook is as it was" in error
     assert target.read_text() == "old"
     with pytest.raises(ProcessLookupError):

@@ -186,11 +186,16 @@ def run(path: Path, size: str) -> tuple[NotebookNode, Usage, float]:
             client.execute(env={**os.environ, "COURSE_SIZE": size})
     except CellExecutionError as error:
         raise NotebookFault(f"A cell failed:\n{error}") from error
-    except DeadKernelError as error:
-        raise NotebookFault(
-            f"The kernel died after cell {done} of {count}, perhaps for want of memory "
-            f"(it had used {usage.peak_mib:,.0f} MiB)."
-        ) from error
+    except Exception as error:
+        # nbclient answers an interrupt by ending the kernel, stumbles, and leaves this trace of it.
+        if getattr(client, "_async_cleanup_kernel_future", None) is not None:
+            raise KeyboardInterrupt from error
+        if isinstance(error, DeadKernelError):
+            raise NotebookFault(
+                f"The kernel died after cell {done} of {count}, perhaps for want of memory "
+                f"(it had used {usage.peak_mib:,.0f} MiB)."
+            ) from error
+        raise
     finally:
         print(file=sys.stderr)
     minutes = (time.monotonic() - began) / 60

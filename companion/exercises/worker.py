@@ -71,7 +71,7 @@ class Worker:
         function: str,
         arguments: list[dict[str, Any]],
         tests: str | None = None,
-        limit: float = 20.0,
+        limit: float = 120.0,
     ) -> Result:
         """Run `cells`, then `tests`, then call `function` once for each of `arguments`."""
         calls = [values.dumps([[name, value] for name, value in a.items()]) for a in arguments]

@@ -41,7 +41,7 @@ STEP_OUTPUTS = [
     "c_next",
 ]
 # Held-out characters of the test split, for the walk between two of them.
-CHARACTERS = "村池時花町校秋雪"
+CHARACTERS = "信泡抱坪祖料皇美"
 
 
 class DecoderStep(nn.Module):
