@@ -263,7 +263,7 @@ print(f"one standard Gaussian at its mean: {density:.4f}; by hand, -log(2 pi) = 
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.6), sharey=True)
-grid = torch.linspace(-3, 3, 60)
+grid = torch.linspace(-3, 3, 30)
 for axis, rho in zip(axes, (-0.8, 0.0, 0.8), strict=True):
     values = [
         [
