@@ -489,7 +489,7 @@ def _headline_html(claim: dict) -> str:
         f"<p><strong>{html.escape(claim['statement'])}</strong> "
         f"Verdict: <strong>{claim['verdict'] or 'not finished'}</strong> "
         f"({claim['kind']}; {better}).</p>"
-        + _table(header, rows)
+        + _table(claim["title"], header, rows)
         + f"<p>The paper: {html.escape(paper)}. Ours: {stamp['machine']}, torch "
         f"{stamp['versions']['torch']}, {stamp['minutes']:.0f} minutes of one core in all, "
         f"{stamp['date']}.</p>"
@@ -507,7 +507,7 @@ def _study_html(study: dict) -> str:
     return (
         f"<p><strong>{html.escape(study['title'])}.</strong> {html.escape(study['question'])}"
         f"{html.escape(unit)} Mean, and lowest to highest seed.{html.escape(paper)}</p>"
-        + _table(["arm", *columns.values(), "seeds"], rows)
+        + _table(study["title"], ["arm", *columns.values(), "seeds"], rows)
     )
 
 
@@ -521,7 +521,7 @@ def _spread(values: dict[str, float] | None) -> str:
     return f"{values['mean']:.2f} ({values['low']:.2f} to {values['high']:.2f})"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def _table(label: str, header: list[str], rows: list[list[str]]) -> str:
     head = "".join(f"<th scope='col'>{html.escape(cell)}</th>" for cell in header)
     body = "".join(
         f"<tr><th scope='row'>{html.escape(row[0])}</th>"
@@ -529,8 +529,12 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
         + "</tr>"
         for row in rows
     )
+    # Wider than a phone: the table scrolls by itself, by keyboard too.
+    name = html.escape(label)
     return (
-        f"<table class='course-claim'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<div style='overflow-x:auto' tabindex='0' role='region' aria-label='{name}'>"
+        f"<table class='course-claim'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

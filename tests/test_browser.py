@@ -167,11 +167,15 @@ def show_theme(page: Page, theme: str) -> None:
 def overflowing(page: Page) -> list[str]:
     """What makes the page wider than its window, if anything does."""
     return page.evaluate(
-        """() => document.documentElement.scrollWidth > innerWidth
-          ? [...document.querySelectorAll('main *')]
-              .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-              .map((e) => e.outerHTML.slice(0, 120))
-          : []"""
+        """() => {
+          const clipped = (e) => e !== document.body &&
+            (getComputedStyle(e).overflowX !== "visible" || clipped(e.parentElement));
+          if (document.documentElement.scrollWidth <= innerWidth) return [];
+          return [...document.querySelectorAll("main *")]
+            .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+            .filter((e) => !clipped(e.parentElement))
+            .map((e) => e.outerHTML.slice(0, 120));
+        }"""
     )
 
 
@@ -252,7 +256,8 @@ def wait_for(page: Page, name: str, value: object, act: Callable[[], object]) ->
     page.evaluate("results.length = 0")
     act()
     found = page.wait_for_function(
-        "([name, value]) => results.find((r) => (r[name]?.length ?? r[name]) === value)",
+        """([name, value]) => results.find(
+          (r) => (Array.isArray(r[name]) ? r[name].length : r[name]) === value)""",
         arg=[name, value],
     )
     return found.json_value()

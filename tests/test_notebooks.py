@@ -72,7 +72,7 @@ def test_the_run_is_kept_whole_with_what_it_took(executed):
     assert course["size"] == "laptop"
     assert course["code"] == contracts.code_digest(notebook)
     assert 200 < course["peak_mib"] < 1000
-    assert 0 < course["minutes"] < 2
+    assert 0 < course["minutes"] < 30
     assert set(course["versions"]) == {"python", "torch", "numpy", "matplotlib"}
     assert contracts.measurement_faults(notebook) == contracts.output_faults(notebook) == []
     assert contracts.pair_faults(executed) == []
@@ -150,6 +150,7 @@ def test_a_run_that_cannot_be_kept_leaves_the_old_notebook(tmp_path, capsys, cel
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_an_interrupted_run_leaves_the_old_notebook_and_no_kernel(tmp_path):
     source, target = tmp_path / "small.py", tmp_path / "small.ipynb"
     started = tmp_path / "kernel"
@@ -161,7 +162,7 @@ def test_an_interrupted_run_leaves_the_old_notebook_and_no_kernel(tmp_path):
     tool = subprocess.Popen(
         [sys.executable, TOOL, "execute", source], stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (started.is_file() and started.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.1)

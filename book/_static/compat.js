@@ -4,6 +4,10 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const button of document.querySelectorAll(".search-button-field")) {
     button.removeAttribute("aria-label");
   }
+  // So does the label of a folded cell.
+  for (const summary of document.querySelectorAll("details.hide > summary")) {
+    summary.removeAttribute("aria-label");
+  }
   // The arrows beside chapters have no name.
   for (const summary of document.querySelectorAll(".bd-links summary")) {
     const link = summary.closest("li").querySelector("a");

@@ -6,6 +6,15 @@ const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
 function load() {
   const script = document.createElement("script");
   script.src = library;
+  // The library draws at the window's load event, which has passed when it is fetched this late.
+  const listen = window.addEventListener;
+  window.addEventListener = function (type, handler, ...rest) {
+    if (type === "load" && document.readyState === "complete") handler(new Event("load"));
+    else listen.call(window, type, handler, ...rest);
+  };
+  script.onload = script.onerror = () => {
+    window.addEventListener = listen;
+  };
   document.head.append(script);
 }
 

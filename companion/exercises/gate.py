@@ -4,7 +4,7 @@ For each exercise and each of a few fresh seeds: the solution agrees with itself
 for a behaviour, reaches its threshold; the untouched stub fails; every wrong answer fails, and at
 least one of them passes all the public tests, so that the drawn inputs are needed. Each answer runs
 in a process of its own, with torch imported once, for at most LONGEST seconds of processor time a
-seed.
+run.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,6 +18,7 @@ from companion.exercises.compare import difference, judge
 from companion.exercises.worker import Result, Worker
 
 SEEDS = (101, 202, 303)
+RUNS = len(SEEDS) + 1  # the public tests are one more run of the answer
 LONGEST = 1.5
 FEWEST = 4
 FOLDER = Path(__file__).parents[2] / "book" / "exercises"
@@ -126,10 +127,8 @@ class _Trial:
         arguments = [self.exercise.arguments(one) for _, one in drawn]
         cells = [*self.setup, source]
         result = self.worker.run(cells, self.exercise.function, arguments, self.sheet.tests)
-        if result.error is None and result.seconds > LONGEST * len(SEEDS):
-            self._problem(
-                f"an answer takes {result.seconds / len(SEEDS):.1f} s a seed, at most {LONGEST}"
-            )
+        if result.error is None and result.seconds > LONGEST * RUNS:
+            self._problem(f"an answer takes {result.seconds / RUNS:.1f} s a run, at most {LONGEST}")
         return result
 
     def _reasons(self, result: Result, drawn: list, expected: list) -> dict[int, str]:
@@ -146,7 +145,7 @@ class _Trial:
         for seed, reason in reasons.items():
             self._problem(f"the solution, run twice, fails on seed {seed}: {reason}")
         if not reasons:
-            self._line("solution", f"right in {result.seconds / len(SEEDS):.2f} s a seed")
+            self._line("solution", f"right in {result.seconds / RUNS:.2f} s a run")
 
     def _expect_wrong(
         self, name: str, source: str, drawn: list, expected: list, of_the_type: bool = False

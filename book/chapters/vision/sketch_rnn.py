@@ -28,7 +28,8 @@ import importlib.util
 
 if importlib.util.find_spec("companion") is None:
     raise ModuleNotFoundError(
-        "This chapter needs the course's package. In the course's folder run `pip install -e .`, then restart."
+        "This chapter needs the course's package: run `pip install -e .` in "
+        "the course's folder, then restart the kernel."
     )
 
 # %%
@@ -53,7 +54,8 @@ from companion.vision.sketch_rnn import claim, data, live, model, probe, train
 use_style()
 SIZE = current_size()
 SETTINGS = train.SETTINGS[SIZE]
-print(f"size {SIZE}: {SETTINGS.steps:,} training steps, about {SETTINGS.minutes:g} minutes, on {device()}")
+print(f"size {SIZE}: {SETTINGS.steps:,} training steps on {device()},")
+print(f"about {SETTINGS.minutes:g} minutes")
 for name, value in vars(SETTINGS.architecture).items():
     print(f"  {name} = {value}")
 
@@ -101,11 +103,12 @@ display(
     stroke_player(
         [polylines(drawings.strokes[i]) for i in range(300, 5200, 409)],
         [drawings.names[i] for i in range(300, 5200, 409)],
-        alt="Twelve Japanese characters drawn with the pen, of three to more than twenty strokes.",
-        caption="Twelve of the training characters, as the network will see them.",
+        alt="Twelve Japanese characters drawn with the pen.",
+        caption="Twelve training characters, as the network will see them.",
     )
 )
-print(f"{len(drawings):,} characters to train on, {len(validation)} to choose by, {len(test)} to test on")
+print(f"{len(drawings):,} characters to train on,", end=" ")
+print(f"{len(validation)} to choose by, {len(test)} to test on")
 
 # %% [markdown]
 # The split is by character: a test character appears nowhere in training, though its parts do. What the network never
@@ -121,16 +124,12 @@ print(f"{len(drawings):,} characters to train on, {len(validation)} to choose by
 
 # %%
 def simplify(points, tolerance):
-    """Ramer-Douglas-Peucker: (n, 2) -> fewer points, none dropped further than tolerance away."""
+    """Ramer-Douglas-Peucker: (n, 2) -> fewer points."""
     start, end = points[0], points[-1]
-    along = end - start
-    length = np.linalg.norm(along)
-    offsets = points - start
-    if length == 0:
-        distances = np.linalg.norm(offsets, axis=1)
-    else:
-        position = np.clip(offsets @ along / length**2, 0, 1)  # nearest point of the segment
-        distances = np.linalg.norm(offsets - position[:, None] * along, axis=1)
+    along, offsets = end - start, points - start
+    length = max(np.linalg.norm(along), 1e-9)
+    nearest = np.clip(offsets @ along / length**2, 0, 1)  # on the segment
+    distances = np.linalg.norm(offsets - nearest[:, None] * along, axis=1)
     furthest = int(distances.argmax())
     if distances[furthest] <= tolerance:
         return points[[0, -1]]
@@ -139,22 +138,43 @@ def simplify(points, tolerance):
     return np.concatenate([left[:-1], right])
 
 
-dense, left_part = data.read_character(data.kanjivg_folder() / f"{ord('池'):05x}.svg")
+# %%
+dense, left_part = data.read_character(
+    data.kanjivg_folder() / f"{ord('池'):05x}.svg"
+)
 few = [simplify(stroke, data.TOLERANCE) for stroke in dense]
-assert all(np.allclose(a, data.simplify(b)) for a, b in zip(few, dense, strict=True))
-print(f"池, 'pond': {sum(map(len, dense))} samples become {sum(map(len, few))} points; its left part is {left_part}")
+assert all(
+    np.allclose(a, data.simplify(b)) for a, b in zip(few, dense, strict=True)
+)
+samples, points = sum(map(len, dense)), sum(map(len, few))
+print(f"池, 'pond': {samples} samples become {points} points")
+print(f"KanjiVG says that its left part is {left_part}")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.2))
-for axis, strokes, title in zip(axes, (dense, few), ("sampled", "simplified"), strict=True):
+for axis, strokes, title in zip(
+    axes, (dense, few), ("sampled", "simplified"), strict=True
+):
     for index, stroke in enumerate(strokes):
-        axis.plot(*stroke.T, marker="o", markersize=3, color=PALETTE[index % len(PALETTE)])
-    axis.set(title=f"{title}: {sum(map(len, strokes))} points", aspect="equal", xticks=[], yticks=[])
+        axis.plot(
+            *stroke.T,
+            marker="o",
+            markersize=3,
+            color=PALETTE[index % len(PALETTE)],
+        )
+    axis.set(
+        title=f"{title}: {sum(map(len, strokes))} points",
+        aspect="equal",
+        xticks=[],
+        yticks=[],
+    )
     axis.invert_yaxis()
 show(
     figure,
-    "The character for pond twice: as dense dots along smooth strokes, and as a few corner points joined by lines.",
-    "One canvas unit of tolerance, in a square of 109, keeps the shape and drops most of the points.",
+    "The character for pond twice: as dense dots along smooth strokes, and "
+    "as a few corner points joined by lines.",
+    "One canvas unit of tolerance, in a square of 109, keeps the shape and "
+    "drops most of the points.",
 )
 
 # %% [markdown]
@@ -190,7 +210,9 @@ print(stroke3[:6].round(1))
 # drawing is over. After the end, every row is $(0, 0, 0, 0, 1)$.
 
 # %%
-stroke5 = data.to_stroke5(stroke3 / [drawings.scale, drawings.scale, 1], length=data.MAX_LENGTH)
+stroke5 = data.to_stroke5(
+    stroke3 / [drawings.scale, drawings.scale, 1], length=data.MAX_LENGTH
+)
 print("  dx     dy   p1 p2 p3")
 for row in stroke5[[0, 1, 2, len(stroke3) - 1, len(stroke3)]]:
     print("{:6.2f} {:6.2f}   {:.0f}  {:.0f}  {:.0f}".format(*row))
@@ -204,13 +226,14 @@ for row in stroke5[[0, 1, 2, len(stroke3) - 1, len(stroke3)]]:
 # the same drawing twice.
 
 # %%
-index = drawings.index("校") if "校" in drawings.names else 0
-copies = data.augment([drawings.strokes[index]] * 6, generator(0, "look"))
+school = drawings.strokes[drawings.index("校")]
+copies = data.augment([school] * 6, generator(0, "look"))
 display(
     stroke_player(
-        [polylines(copy_) for copy_ in copies],
-        ["" for _ in copies],
-        alt=f"The character {drawings.names[index]} six times, a little wider, taller or more angular each time.",
+        [polylines(stroke3) for stroke3 in copies],
+        [""] * 6,
+        alt="The character 校 six times, each time a little wider, taller or "
+        "more angular.",
         caption="One training character as six batches might show it.",
     )
 )
@@ -226,7 +249,8 @@ display(
 # %%
 trivial = claim.gaussian_nats(drawings, test)
 steps = np.mean([len(stroke3) for stroke3 in test.strokes])
-print(f"one Gaussian and one pen frequency: {trivial:.1f} nats a drawing of {steps:.0f} steps")
+print(f"one Gaussian and one pen frequency: {trivial:.1f} nats a drawing")
+print(f"(a test drawing has {steps:.0f} steps on average)")
 
 # %% [markdown]
 # ## Build it
@@ -253,34 +277,37 @@ def log_density(step, mixture_logits, means, deviations, correlations):
     x, y = ((step - means) / deviations).T  # (M,) each
     rest = 1 - correlations**2
     distance = (x**2 + y**2 - 2 * correlations * x * y) / rest
-    normaliser = math.log(2 * math.pi) + deviations.log().sum(-1) + rest.log() / 2
-    return torch.logsumexp(mixture_logits.log_softmax(-1) - distance / 2 - normaliser, -1)
+    normaliser = (
+        math.log(2 * math.pi) + deviations.log().sum(-1) + rest.log() / 2
+    )
+    return torch.logsumexp(
+        mixture_logits.log_softmax(-1) - distance / 2 - normaliser, -1
+    )
 
 
 one = torch.zeros(1)
-density = log_density(torch.zeros(2), one, torch.zeros(1, 2), torch.ones(1, 2), one)
-print(f"one standard Gaussian at its mean: {density:.4f}; by hand, -log(2 pi) = {-math.log(2 * math.pi):.4f}")
+density = log_density(
+    torch.zeros(2), one, torch.zeros(1, 2), torch.ones(1, 2), one
+)
+print(f"one standard Gaussian at its mean: {density:.4f}")
+print(f"by hand, -log(2 pi):               {-math.log(2 * math.pi):.4f}")
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.6), sharey=True)
 grid = torch.linspace(-3, 3, 30)
+places = torch.cartesian_prod(grid, grid)
 for axis, rho in zip(axes, (-0.8, 0.0, 0.8), strict=True):
-    values = [
-        [
-            log_density(
-                torch.stack([x, y]), one, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([rho])
-            ).exp()
-            for x in grid
-        ]
-        for y in grid
-    ]
-    axis.contour(grid, grid, torch.tensor(values), levels=6, cmap="viridis")
+    gaussian = one, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([rho])
+    values = torch.stack([log_density(place, *gaussian) for place in places])
+    axis.contour(grid, grid, values.exp().reshape(30, 30).T, levels=6)
     axis.set(title=f"rho = {rho:g}", xlabel="dx", aspect="equal")
 axes[0].set_ylabel("dy")
 show(
     figure,
-    "Contours of a Gaussian in the plane for three correlations: tilted one way, round, tilted the other way.",
-    "The correlation lets one Gaussian cover a slanted stroke of unknown length.",
+    "Contours of a Gaussian in the plane for three correlations: tilted one "
+    "way, round, tilted the other way.",
+    "The correlation lets one Gaussian cover a slanted stroke of unknown "
+    "length.",
 )
 
 # %% [markdown]
@@ -294,31 +321,35 @@ show(
 
 # %%
 def lstm_step(lstm, features, hidden, cell):
-    """One step of an LSTM, from its weights: features (input,), hidden and cell (size,)."""
-    gates = lstm.weight_ih_l0 @ features + lstm.bias_ih_l0 + lstm.weight_hh_l0 @ hidden + lstm.bias_hh_l0
+    """One step of an LSTM, from its weights; all vectors."""
+    gates = lstm.weight_ih_l0 @ features + lstm.bias_ih_l0
+    gates = gates + lstm.weight_hh_l0 @ hidden + lstm.bias_hh_l0
     write, forget, candidate, read = gates.chunk(4)
     cell = forget.sigmoid() * cell + write.sigmoid() * candidate.tanh()
     return read.sigmoid() * cell.tanh(), cell
 
 
 def decode(decoder, rows, z):
-    """The prediction after each row of one drawing: a list of (logits, means, deviations, rho, pen)."""
+    """The prediction after each row: (logits, means, deviations, rho, pen)."""
     hidden, cell = decoder.initial(z).tanh().chunk(2)
     predictions = []
     for row in rows:
-        hidden, cell = lstm_step(decoder.lstm, torch.cat([row, z]), hidden, cell)
+        hidden, cell = lstm_step(
+            decoder.lstm, torch.cat([row, z]), hidden, cell
+        )
         numbers = decoder.output(hidden)  # (6M + 3,)
         M = decoder.num_mixtures
-        logits, means, sigma_hat, rho_hat, pen = numbers.split([M, 2 * M, 2 * M, M, 3])
-        predictions.append(
-            (logits, means.reshape(M, 2), sigma_hat.exp().reshape(M, 2), rho_hat.tanh(), pen)
-        )
+        logits, means, sigma, rho, pen = numbers.split([M, 2 * M, 2 * M, M, 3])
+        means, sigma = means.reshape(M, 2), sigma.exp().reshape(M, 2)
+        predictions.append((logits, means, sigma, rho.tanh(), pen))
     return predictions
 
 
+# %%
 network = train.new_model(SETTINGS.architecture, seed=0)
 batch = data.make_batch(drawings.strokes[:4])
-prediction = decode(network.decoder, batch.strokes[0, :3], torch.zeros(SETTINGS.architecture.latent_size))
+some_code = torch.zeros(SETTINGS.architecture.latent_size)
+prediction = decode(network.decoder, batch.strokes[0, :3], some_code)
 print("after three rows:", [tuple(part.shape) for part in prediction[-1]])
 
 # %% [markdown]
@@ -331,9 +362,12 @@ print("after three rows:", [tuple(part.shape) for part in prediction[-1]])
 
 # %%
 def reconstruction(predictions, targets, length):
-    """Nats of one drawing: targets (time, 5), of which the first `length` rows are steps."""
+    """Nats of one drawing: targets (time, 5), the first `length` are steps."""
     total = 0.0
-    for time, (row, (logits, means, deviations, rho, pen)) in enumerate(zip(targets, predictions, strict=True)):
+    for time, (row, prediction) in enumerate(
+        zip(targets, predictions, strict=True)
+    ):
+        logits, means, deviations, rho, pen = prediction
         if time < length:
             total -= log_density(row[:2], logits, means, deviations, rho)
         total -= (row[2:] * pen.log_softmax(-1)).sum()
@@ -353,7 +387,11 @@ def reconstruction(predictions, targets, length):
 def encode(encoder, rows, length):
     """Mean and log variance of z for one drawing; rows (time, 5)."""
     ends = []
-    for lstm, order in ((encoder.forwards, range(length)), (encoder.backwards, reversed(range(length)))):
+    ahead = range(length)
+    for lstm, order in (
+        (encoder.forwards, ahead),
+        (encoder.backwards, reversed(ahead)),
+    ):
         hidden = cell = torch.zeros(lstm.hidden_size)
         for time in order:
             hidden, cell = lstm_step(lstm, rows[time], hidden, cell)
@@ -367,8 +405,11 @@ def kl(mean, log_variance):
     return -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
 
 
-mean, log_variance = encode(network.encoder, batch.strokes[0, 1:], int(batch.lengths[0]))
-print(f"a code of {len(mean)} numbers that says {kl(mean, log_variance):.2f} nats before training")
+# %%
+rows, length = batch.strokes[0, 1:], int(batch.lengths[0])
+mean, log_variance = encode(network.encoder, rows, length)
+said = kl(mean, log_variance)
+print(f"before training, a code of {len(mean)} numbers says {said:.2f} nats")
 
 # %% [markdown]
 # The KL divergence is the average number of nats that the code tells about the drawing. Add it to the nats that the
@@ -397,8 +438,10 @@ axis.axvline(settings.steps / 2, color="#777777", linestyle=":")
 axis.set(xlabel="step", ylabel="weight of the KL term", ylim=(0, None))
 show(
     figure,
-    "The KL weight rises steeply at first, passes 95 percent of its end by half the steps, and flattens.",
-    "Early on the code is nearly free; from the middle of the run it costs nearly its full price.",
+    "The KL weight rises steeply at first, passes 95 percent of its end by "
+    "half the steps, and flattens.",
+    "Early on the code is nearly free; from the middle of the run it costs "
+    "nearly its full price.",
 )
 
 # %% [markdown]
@@ -409,22 +452,30 @@ show(
 
 # %%
 plain, finished = network, copy.deepcopy(network)
-noise = torch.randn(4, SETTINGS.architecture.latent_size, generator=generator(0, "check"))
-total_reconstruction = total_kl = 0.0
-for rows, length, one_noise in zip(batch.strokes, batch.lengths.tolist(), noise, strict=True):
+no_floor = dataclasses.replace(settings, kl_floor=0.0)
+noise = torch.randn(4, len(mean), generator=generator(0, "check"))
+nats = price = 0.0
+for rows, length, one_noise in zip(
+    batch.strokes, batch.lengths.tolist(), noise, strict=True
+):
     mean, log_variance = encode(plain.encoder, rows[1:], length)
     z = mean + (log_variance / 2).exp() * one_noise
-    total_reconstruction += reconstruction(decode(plain.decoder, rows[:-1], z), rows[1:], length) / 4
-    total_kl += kl(mean, log_variance) / 4
-no_floor = dataclasses.replace(settings, kl_floor=0.0)
-loss = (total_reconstruction + train.kl_weight_at(500, no_floor) * total_kl) / 64
+    predictions = decode(plain.decoder, rows[:-1], z)
+    nats += reconstruction(predictions, rows[1:], length) / 4
+    price += kl(mean, log_variance) / 4
+loss = (nats + train.kl_weight_at(500, no_floor) * price) / 64
 loss.backward()
-finished_loss, _ = train.training_loss(finished, batch, 500, no_floor, generator(0, "check"))
+
+# %%
+finished_loss, _ = train.training_loss(
+    finished, batch, 500, no_floor, generator(0, "check")
+)
 finished_loss.backward()
 torch.testing.assert_close(loss, finished_loss)
-for (name, weight), other in zip(plain.named_parameters(), finished.parameters(), strict=True):
-    torch.testing.assert_close(weight.grad, other.grad, rtol=1e-3, atol=1e-6, msg=name)
-print(f"both losses are {loss.item():.5f}, and the gradients of all {len(list(plain.parameters()))} weights agree")
+weights = zip(plain.parameters(), finished.parameters(), strict=True)
+for weight, other in weights:
+    torch.testing.assert_close(weight.grad, other.grad, rtol=1e-3, atol=1e-6)
+print(f"both losses are {loss.item():.5f}, and all gradients agree")
 
 # %% [markdown]
 # ### Drawing
@@ -438,12 +489,20 @@ print(f"both losses are {loss.item():.5f}, and the gradients of all {len(list(pl
 def sample_step(prediction, temperature, random):
     """One row of stroke-5 from one prediction."""
     logits, means, deviations, rho, pen = prediction
-    j = torch.multinomial((logits / temperature).softmax(-1), 1, generator=random).item()
+    j = torch.multinomial(
+        (logits / temperature).softmax(-1), 1, generator=random
+    ).item()
     u, v = torch.randn(2, generator=random)
-    direction = torch.stack([u, rho[j] * u + (1 - rho[j] ** 2).sqrt() * v])  # correlated noise
+    direction = torch.stack(
+        [u, rho[j] * u + (1 - rho[j] ** 2).sqrt() * v]
+    )  # correlated noise
     step = means[j] + deviations[j] * math.sqrt(temperature) * direction
-    state = torch.multinomial((pen / temperature).softmax(-1), 1, generator=random).item()
-    return torch.cat([step, nn.functional.one_hot(torch.tensor(state), 3).float()])
+    state = torch.multinomial(
+        (pen / temperature).softmax(-1), 1, generator=random
+    ).item()
+    return torch.cat(
+        [step, nn.functional.one_hot(torch.tensor(state), 3).float()]
+    )
 
 
 row = sample_step(prediction[-1], 0.5, generator(0, "draw"))
@@ -458,9 +517,11 @@ print("an untrained network's first guess:", row.detach().numpy().round(2))
 
 # %%
 settings = dataclasses.replace(SETTINGS, kl_weight=0.25)
-trained, history = train.train(drawings, settings, seed=0, device=device(), label="training")
+trained, history = train.train(
+    drawings, settings, seed=0, device=device(), label="training"
+)
 if SIZE == "smoke":
-    print("smoke: a few steps only; the rest of the chapter uses the shipped weights")
+    print("smoke: a few steps only; the rest uses the shipped weights")
     trained = live.load_shipped("conditional")
 trained = trained.to("cpu").eval()
 
@@ -482,8 +543,10 @@ axes[1].plot(smooth(history["loss"]), color=PALETTE[2])
 axes[1].set(xlabel="step", ylabel="loss", ylim=(None, 2))
 show(
     figure,
-    "Left: reconstruction falls from over 100 nats to below zero while the KL rises, then sinks slowly. Right: the loss falls.",
-    "A healthy run: the KL rises first, while the code is cheap, and then gives some of it back.",
+    "Left: reconstruction falls from over 100 nats to below zero while the "
+    "KL rises, then sinks slowly. Right: the loss falls.",
+    "A healthy run: the KL rises first, while the code is cheap, and then "
+    "gives some of it back.",
 )
 
 # %% [markdown]
@@ -499,8 +562,9 @@ show(
 # %%
 noise = generator(0, "measure")
 measured = train.evaluate(trained, test, noise)
-print("held-out nats a drawing: " + ", ".join(f"{name} {value:.1f}" for name, value in measured.items()))
-print(f"the trivial baseline needed {trivial:.1f}")
+print("held-out nats a drawing")
+for name, value in (measured | {"trivial baseline": trivial}).items():
+    print(f"  {name:18} {value:6.1f}")
 
 # %% [markdown]
 # ## Look inside
@@ -511,20 +575,31 @@ print(f"the trivial baseline needed {trivial:.1f}")
 # the code, at rising temperature.
 
 # %%
-chosen = [test.index(name) for name in live.CHARACTERS if name in test.names][:6]
 codes = probe.encode_all(trained, test)
-rows = [[polylines(test.strokes[i]) for i in chosen]]
+chosen = [test.index(name) for name in live.CHARACTERS[:6]]
+
+
+def draw(some_codes, temperature, seed):
+    """The trained network's drawing of each code, as polylines."""
+    random = generator(seed, "draw")
+    length = data.MAX_LENGTH
+    drawn = model.sample(trained, some_codes, length, temperature, random)
+    return [polylines(stroke3) for stroke3 in drawn]
+
+
+# %%
+shown = [polylines(test.strokes[i]) for i in chosen]
 captions = [test.names[i] for i in chosen]
 for temperature in (0.1, 0.4, 0.8):
-    drawn = model.sample(trained, codes[chosen], data.MAX_LENGTH, temperature, generator(1, "look"))
-    rows.append([polylines(stroke3) if len(stroke3) else [] for stroke3 in drawn])
+    shown += draw(codes[chosen], temperature, seed=1)
     captions += [f"τ = {temperature}"] * len(chosen)
 display(
     stroke_player(
-        [drawing for row in rows for drawing in row],
+        shown,
         captions,
-        alt="Six held-out characters, and below each the network's drawing of it at temperatures 0.1, 0.4 and 0.8.",
-        caption="The data, and reconstructions from 64 numbers at three temperatures.",
+        alt="Six held-out characters, and below each the network's drawing of "
+        "it at temperatures 0.1, 0.4 and 0.8.",
+        caption="The data, and drawings from 64 numbers at three temperatures.",
         columns=len(chosen),
     )
 )
@@ -535,21 +610,22 @@ display(
 
 # %%
 output = ipywidgets.HTML()
+slider = ipywidgets.FloatSlider(
+    0.4, min=0.05, max=1.0, step=0.05, description="temperature"
+)
 
 
 def redraw(change=None):
     """Draw one code six times at the slider's temperature."""
     repeated = codes[chosen[:1]].expand(6, -1)
-    drawn = model.sample(trained, repeated, data.MAX_LENGTH, slider.value, generator(2, "slider"))
     output.value = stroke_player(
-        [polylines(stroke3) if len(stroke3) else [] for stroke3 in drawn],
+        draw(repeated, slider.value, seed=2),
         [f"τ = {slider.value:g}"] * 6,
         alt="Six drawings of one code at the slider's temperature.",
         caption="One code, six drawings.",
     ).data
 
 
-slider = ipywidgets.FloatSlider(0.4, min=0.05, max=1.0, step=0.05, description="temperature")
 slider.observe(redraw, "value")
 redraw()
 display(ipywidgets.VBox([slider, output]))
@@ -561,16 +637,16 @@ display(ipywidgets.VBox([slider, output]))
 # it shows whether the space between two drawings is filled with drawings.
 
 # %%
-first, last = codes[chosen[0]], codes[chosen[1]]
+first, last = codes[chosen[1]], codes[chosen[2]]
+names = test.names[chosen[1]], test.names[chosen[2]]
 ratios = np.linspace(0, 1, 6)
-between = torch.stack([model.spherical_interpolation(first, last, ratio) for ratio in ratios])
-drawn = model.sample(trained, between, data.MAX_LENGTH, 0.1, generator(3, "walk"))
+between = [model.spherical_interpolation(first, last, r) for r in ratios]
 display(
     stroke_player(
-        [polylines(stroke3) if len(stroke3) else [] for stroke3 in drawn],
-        [f"{ratio:.1f}" for ratio in ratios],
-        alt=f"Six drawings that change from {test.names[chosen[0]]} into {test.names[chosen[1]]}.",
-        caption=f"From {test.names[chosen[0]]} to {test.names[chosen[1]]} in six steps.",
+        draw(torch.stack(between), 0.1, seed=3),
+        [f"{ratio:.0%}" for ratio in ratios],
+        alt=f"Six drawings that change from {names[0]} into {names[1]}.",
+        caption=f"From {names[0]} to {names[1]} in six steps.",
     )
 )
 
@@ -586,28 +662,32 @@ display(
 judge = probe.load_judge()
 accuracy = probe.probe_accuracy(judge, test)
 print(f"the judge knows the left parts {' '.join(judge.parts)}")
-print(f"and names the left part of {accuracy:.0%} of the held-out drawings (none counts as a part)")
+print(f"and is right about {accuracy:.1%} of the held-out drawings")
 centres = probe.part_codes(trained, drawings, judge.parts)
 
 # %%
 water = [i for i, part in enumerate(test.left_parts) if part == "氵"][:6]
-moved = codes[water] - centres["氵"] + centres["木"]
-plain_drawn = model.sample(trained, codes[water], data.MAX_LENGTH, 0.1, generator(4, "sum"))
-moved_drawn = model.sample(trained, moved, data.MAX_LENGTH, 0.1, generator(4, "sum"))
-seen = [*judge.classify(plain_drawn), *judge.classify(moved_drawn)]
+swap = centres["木"] - centres["氵"]
+strokes = []
+for shifted in (codes[water], codes[water] + swap):
+    random = generator(4, "sum")
+    strokes += model.sample(trained, shifted, data.MAX_LENGTH, 0.1, random)
 display(
     stroke_player(
-        [polylines(stroke3) for stroke3 in [*plain_drawn, *moved_drawn]],
-        [f"judge: {part or 'none'}" for part in seen],
-        alt="Six characters with the water radical as the network redraws them, and below, after the swap for the tree.",
-        caption="Above: plain reconstructions. Below: minus water, plus tree.",
+        [polylines(stroke3) for stroke3 in strokes],
+        [f"judge: {part or 'none'}" for part in judge.classify(strokes)],
+        alt="Six characters with the water radical as the network redraws "
+        "them, and below, after the swap for the tree.",
+        caption="Above: plain. Below: minus water, plus tree.",
         columns=len(water),
     )
 )
 
 # %%
-scores = probe.judge_arithmetic(trained, judge, drawings, test, 0, data.MAX_LENGTH)
-print("held-out characters with a known left part, and a random other part to put in its place:")
+scores = probe.judge_arithmetic(
+    trained, judge, drawings, test, 0, data.MAX_LENGTH
+)
+print("held-out characters with a part the judge knows; any other in its place")
 print(f"  plain reconstruction keeps the old part   {scores['kept']:.0%}")
 print(f"  arithmetic draws the new part             {scores['swapped']:.0%}")
 print(f"  the judge sees the new part without it    {scores['chance']:.0%}")
@@ -618,20 +698,25 @@ print(f"  the judge sees the new part without it    {scores['chance']:.0%}")
 # The held-out characters that cost the most nats a step, and what the network makes of them.
 
 # %%
-with torch.no_grad():
-    costs = []
-    for stroke3, code in zip(test.strokes, codes, strict=True):
-        one_batch = data.make_batch([stroke3])
-        guess, _ = trained.decoder(one_batch.strokes[:, :-1], code[None])
-        nats = train.reconstruction_nats(guess, one_batch.strokes[:, 1:], one_batch.lengths, False)
-        costs.append((sum(nats) / len(stroke3)).item())
+costs = []
+for stroke3, code in zip(test.strokes, codes, strict=True):
+    single = data.make_batch([stroke3])
+    with torch.no_grad():
+        guess, _ = trained.decoder(single.strokes[:, :-1], code[None])
+    targets, lengths = single.strokes[:, 1:], single.lengths
+    parts = train.reconstruction_nats(guess, targets, lengths, False)
+    costs.append((sum(parts) / len(stroke3)).item())
 worst = np.argsort(costs)[::-1][:6].copy()
-drawn = model.sample(trained, codes[worst], data.MAX_LENGTH, 0.1, generator(5, "fail"))
+
+# %%
 display(
     stroke_player(
-        [polylines(test.strokes[i]) for i in worst] + [polylines(s) if len(s) else [] for s in drawn],
-        [test.names[i] for i in worst] + [f"{costs[i]:+.1f} nats a step" for i in worst],
-        alt="Six held-out characters with unusual parts, and the network's attempts at them, some of them far off.",
+        [polylines(test.strokes[i]) for i in worst]
+        + draw(codes[worst], 0.1, 5),
+        [test.names[i] for i in worst]
+        + [f"{costs[i]:+.1f} nats a step" for i in worst],
+        alt="Six held-out characters with unusual shapes, and the network's "
+        "attempts at them, some of them far off.",
         caption="The six hardest test characters, and what became of them.",
         columns=6,
     )
@@ -643,7 +728,7 @@ display(
 # *The model with a code, price included, beats the decoder alone on drawings it has not seen.* Both arms have the same
 # decoder, the same number of steps and the same two learning rates to choose from on validation data; the conditional
 # arm trains with $w_{KL} = 1$, the bound itself. Here is one seed of each; the table below has all of them, made by the
-# same function, `companion.vision.sketch_rnn.claim.experiment`.
+# same function, `claim.experiment`.
 
 # %%
 recorded = claims.load(claims.PACKAGE / "vision/sketch_rnn/claim.json")

@@ -61,7 +61,9 @@ assert math.isclose(kl_weight(0), 0.005), (
 assert math.isclose(kl_weight(10_000_000), 0.5), (
     f"after very many steps R**t is 0 and the weight is the full 0.5, not {kl_weight(10_000_000):.4g}"
 )
-assert 0.005 < found < 0.5, f"the weight grows from 0.005 to 0.5, so {found} cannot be right"
+assert 0.005 < found < 0.5, (
+    f"the weight grows from 0.005 to 0.5, so {found} cannot be right"
+)
 print(f"at step 10,000 the KL term weighs {found:.3f}")
 
 # %% [markdown]
@@ -105,9 +107,13 @@ def to_stroke5(stroke3: np.ndarray, length: int) -> np.ndarray:
 
 # %% nbgrader={"grade": true, "grade_id": "to_stroke5-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 found = to_stroke5(np.array([[3.0, 4.0, 0.0], [1.0, 0.0, 1.0]]), 3)
-assert isinstance(found, np.ndarray), f"return a NumPy array, not {type(found).__name__}"
+assert isinstance(found, np.ndarray), (
+    f"return a NumPy array, not {type(found).__name__}"
+)
 assert found.dtype.kind == "f", f"return floats; your array holds {found.dtype}"
-assert found.shape == (3, 5), f"2 points and length 3 give the shape (3, 5), not {found.shape}"
+assert found.shape == (3, 5), (
+    f"2 points and length 3 give the shape (3, 5), not {found.shape}"
+)
 assert (found[:2, :2] == [[3, 4], [1, 0]]).all(), (
     "the first two rows keep dx and dy, [3 4] and [1 0], and no start point stands before them; "
     f"yours are\n{found[:2, :2]}"
@@ -150,13 +156,19 @@ def to_stroke3(stroke5: np.ndarray) -> np.ndarray:
 
 
 # %% nbgrader={"grade": true, "grade_id": "to_stroke3-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-padded = np.array([[3.0, 4, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]])
+padded = np.array(
+    [[3.0, 4, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]]
+)
 found = to_stroke3(padded)
-assert isinstance(found, np.ndarray), f"return a NumPy array, not {type(found).__name__}"
+assert isinstance(found, np.ndarray), (
+    f"return a NumPy array, not {type(found).__name__}"
+)
 assert found.ndim == 2 and found.shape[1] == 3, (
     f"rows are (dx, dy, lift): expected the shape (2, 3), not {found.shape}"
 )
-assert len(found) == 2, f"two points come before the first row with p3 = 1; you kept {len(found)}"
+assert len(found) == 2, (
+    f"two points come before the first row with p3 = 1; you kept {len(found)}"
+)
 assert (found == [[3, 4, 0], [1, 0, 1]]).all(), (
     f"lift is p2; expected [3 4 0] and [1 0 1], not\n{found}"
 )
@@ -185,17 +197,23 @@ assert len(to_stroke3(padded[:2])) == 2, (
 
 
 # %% nbgrader={"grade": false, "grade_id": "kl_loss-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def kl_loss(means: torch.Tensor, log_variances: torch.Tensor, floor: float) -> torch.Tensor:
+def kl_loss(
+    means: torch.Tensor, log_variances: torch.Tensor, floor: float
+) -> torch.Tensor:
     """max(L_KL, floor) of a batch; means and log_variances are (batch, latent), the result is ()."""
     ### BEGIN SOLUTION
-    divergences = -0.5 * (1 + log_variances - means**2 - log_variances.exp())  # (batch, latent)
+    divergences = -0.5 * (
+        1 + log_variances - means**2 - log_variances.exp()
+    )  # (batch, latent)
     return divergences.mean().clamp(min=floor)
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "kl_loss-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 found = kl_loss(torch.tensor([[2.0]]), torch.tensor([[0.0]]), floor=0.2)
-assert isinstance(found, torch.Tensor), f"return a tensor, not {type(found).__name__}"
+assert isinstance(found, torch.Tensor), (
+    f"return a tensor, not {type(found).__name__}"
+)
 assert found.shape == (), (
     f"one number for the whole batch: the shape is (), not {tuple(found.shape)}"
 )
@@ -204,7 +222,9 @@ assert math.isclose(found.item(), 2.0, rel_tol=1e-5), (
     "only replaces a loss that is lower"
 )
 found = kl_loss(torch.zeros(1, 1), torch.tensor([[math.log(4.0)]]), floor=0.0)
-assert math.isclose(found.item(), 0.5 * (4 - 1 - math.log(4.0)), rel_tol=1e-5), (
+assert math.isclose(
+    found.item(), 0.5 * (4 - 1 - math.log(4.0)), rel_tol=1e-5
+), (
     f"for mean 0 and variance 4 the loss is (4 - 1 - log 4) / 2 = 0.807, not {found:.4f}: "
     "is what you exponentiate the log of the variance?"
 )
@@ -252,11 +272,21 @@ def mixture_log_likelihood(
 ) -> torch.Tensor:
     """The log density of each offset under its mixture, shape (batch,)."""
     ### BEGIN SOLUTION
-    z_x, z_y = ((offsets[:, None] - means) / deviations).unbind(dim=2)  # (batch, M) each
+    z_x, z_y = ((offsets[:, None] - means) / deviations).unbind(
+        dim=2
+    )  # (batch, M) each
     uncorrelated = 1 - correlations**2
-    exponent = -(z_x**2 + z_y**2 - 2 * correlations * z_x * z_y) / (2 * uncorrelated)
-    log_scale = math.log(2 * math.pi) + deviations.log().sum(dim=2) + 0.5 * uncorrelated.log()
-    return torch.logsumexp(logits.log_softmax(dim=1) + exponent - log_scale, dim=1)
+    exponent = -(z_x**2 + z_y**2 - 2 * correlations * z_x * z_y) / (
+        2 * uncorrelated
+    )
+    log_scale = (
+        math.log(2 * math.pi)
+        + deviations.log().sum(dim=2)
+        + 0.5 * uncorrelated.log()
+    )
+    return torch.logsumexp(
+        logits.log_softmax(dim=1) + exponent - log_scale, dim=1
+    )
     ### END SOLUTION
 
 
@@ -269,14 +299,18 @@ one = {
     "offsets": torch.zeros(1, 2),
 }
 found = mixture_log_likelihood(**one)
-assert isinstance(found, torch.Tensor), f"return a tensor, not {type(found).__name__}"
+assert isinstance(found, torch.Tensor), (
+    f"return a tensor, not {type(found).__name__}"
+)
 assert found.shape == (1,), (
     f"one number for each offset: the shape is (1,), not {tuple(found.shape)}"
 )
 assert math.isclose(found.item(), -math.log(2 * math.pi), rel_tol=1e-5), (
     f"the example in the text gives -1.8379, not {found.item():.4f}"
 )
-found = mixture_log_likelihood(**one | {"deviations": torch.tensor([[[2.0, 3.0]]])})
+found = mixture_log_likelihood(
+    **one | {"deviations": torch.tensor([[[2.0, 3.0]]])}
+)
 assert math.isclose(found.item(), -math.log(2 * math.pi * 6), rel_tol=1e-5), (
     f"deviations 2 and 3 divide the density at the mean by 6: -log(12 pi) = -3.6297, not {found.item():.4f}"
 )
@@ -285,8 +319,12 @@ assert math.isclose(found.item(), -math.log(2 * math.pi * 0.6), rel_tol=1e-5), (
     "a correlation of 0.8 divides the density at the mean by sqrt(1 - 0.64) = 0.6: "
     f"-log(1.2 pi) = -1.3271, not {found.item():.4f}"
 )
-found = mixture_log_likelihood(**one | {"offsets": torch.tensor([[100.0, 0.0]])})
-assert math.isclose(found.item(), -5000 - math.log(2 * math.pi), rel_tol=1e-5), (
+found = mixture_log_likelihood(
+    **one | {"offsets": torch.tensor([[100.0, 0.0]])}
+)
+assert math.isclose(
+    found.item(), -5000 - math.log(2 * math.pi), rel_tol=1e-5
+), (
     f"100 deviations away the log density is -5,001.84, not {found.item():.2f}: exp(-5000) is 0 in a "
     "float, so add the logarithms first and sum over components with torch.logsumexp"
 )
@@ -325,7 +363,11 @@ def heated_as_found(
     temperature: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The three at the given temperature. Something is wrong here."""
-    return mixture_logits / temperature, deviations * temperature, pen_logits / temperature
+    return (
+        mixture_logits / temperature,
+        deviations * temperature,
+        pen_logits / temperature,
+    )
 
 
 noise = torch.randn(10_000, generator=torch.Generator().manual_seed(0))
@@ -353,18 +395,27 @@ def heated(
     """Mixture logits, deviations and pen logits at the given temperature, as the paper does it."""
     ### BEGIN SOLUTION
     # A variance is a squared deviation: times tau for the one is times sqrt(tau) for the other.
-    return mixture_logits / temperature, deviations * temperature**0.5, pen_logits / temperature
+    return (
+        mixture_logits / temperature,
+        deviations * temperature**0.5,
+        pen_logits / temperature,
+    )
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "heated-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 found = heated(
-    torch.tensor([[1.0, 3.0]]), torch.ones(1, 2, 2), torch.tensor([[1.0, 2.0, 4.0]]), 1.0
+    torch.tensor([[1.0, 3.0]]),
+    torch.ones(1, 2, 2),
+    torch.tensor([[1.0, 2.0, 4.0]]),
+    1.0,
 )
 assert type(found) is tuple and len(found) == 3, (
     "return a tuple of three: mixture logits, deviations, pen logits"
 )
-assert torch.equal(found[1], torch.ones(1, 2, 2)), "at temperature 1 nothing changes"
+assert torch.equal(found[1], torch.ones(1, 2, 2)), (
+    "at temperature 1 nothing changes"
+)
 logits, deviations, _ = heated(
     torch.tensor([[1.0, 3.0]]), torch.ones(1, 2, 2), torch.zeros(1, 3), 0.25
 )
@@ -405,18 +456,25 @@ def reconstruction_loss_as_found(
     """L_R of the batch, shape (). Something is wrong here."""
     length = targets.shape[1]
     in_drawing = 1 - targets[:, :, 4]  # (batch, length)
-    pen_log_likelihoods = (targets[:, :, 2:] * pen_logits.log_softmax(dim=2)).sum(
-        dim=2
-    )  # (batch, length)
-    total = (in_drawing * (log_likelihoods + pen_log_likelihoods)).sum(dim=1) / length  # (batch,)
+    pen_log_likelihoods = (
+        targets[:, :, 2:] * pen_logits.log_softmax(dim=2)
+    ).sum(dim=2)  # (batch, length)
+    total = (in_drawing * (log_likelihoods + pen_log_likelihoods)).sum(
+        dim=1
+    ) / length  # (batch,)
     return -total.mean()
 
 
-targets = torch.tensor([[[1.0, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]]])
+targets = torch.tensor(
+    [[[1.0, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]]]
+)
 pen_logits = torch.zeros(1, 4, 3, requires_grad=True)
 reconstruction_loss_as_found(torch.zeros(1, 4), pen_logits, targets).backward()
 for row, gradient in enumerate(pen_logits.grad[0].tolist()):
-    print(f"row {row}: gradient of (p1, p2, p3) =", [round(g, 3) for g in gradient])
+    print(
+        f"row {row}: gradient of (p1, p2, p3) =",
+        [round(g, 3) for g in gradient],
+    )
 
 # %% [markdown]
 # **Write `reconstruction_loss`**: the same function, repaired. It returns a tensor of shape `()`.
@@ -432,11 +490,13 @@ def reconstruction_loss(
     ### BEGIN SOLUTION
     length = targets.shape[1]
     in_drawing = 1 - targets[:, :, 4]  # (batch, length)
-    pen_log_likelihoods = (targets[:, :, 2:] * pen_logits.log_softmax(dim=2)).sum(
-        dim=2
-    )  # (batch, length)
+    pen_log_likelihoods = (
+        targets[:, :, 2:] * pen_logits.log_softmax(dim=2)
+    ).sum(dim=2)  # (batch, length)
     # Only the offsets stop at the end; the pen must be taught on every row, the end rows most of all.
-    total = (in_drawing * log_likelihoods + pen_log_likelihoods).sum(dim=1) / length  # (batch,)
+    total = (in_drawing * log_likelihoods + pen_log_likelihoods).sum(
+        dim=1
+    ) / length  # (batch,)
     return -total.mean()
     ### END SOLUTION
 
@@ -444,7 +504,9 @@ def reconstruction_loss(
 # %% nbgrader={"grade": true, "grade_id": "reconstruction_loss-tests", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 targets = torch.tensor([[[1.0, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1]]])
 found = reconstruction_loss(torch.zeros(1, 3), torch.zeros(1, 3, 3), targets)
-assert isinstance(found, torch.Tensor), f"return a tensor, not {type(found).__name__}"
+assert isinstance(found, torch.Tensor), (
+    f"return a tensor, not {type(found).__name__}"
+)
 assert found.shape == (), (
     f"one number for the whole batch: the shape is (), not {tuple(found.shape)}"
 )
@@ -452,12 +514,16 @@ assert math.isclose(found.item(), math.log(3), rel_tol=1e-5), (
     "with equal pen logits each of the 3 rows costs log 3, the end row like the others, so "
     f"L_p = (3 log 3) / 3 = 1.0986, not {found.item():.4f}. Which of the two sums runs over all rows?"
 )
-found = reconstruction_loss(torch.tensor([[-2.0, -4.0, 0.0]]), torch.zeros(1, 3, 3), targets)
+found = reconstruction_loss(
+    torch.tensor([[-2.0, -4.0, 0.0]]), torch.zeros(1, 3, 3), targets
+)
 assert math.isclose(found.item(), 2 + math.log(3), rel_tol=1e-5), (
     "log likelihoods of -2 and -4 give L_s = (2 + 4) / 3 = 2, so L_R = 2 + log 3 = 3.0986, "
     f"not {found.item():.4f}"
 )
-found = reconstruction_loss(torch.zeros(2, 3), torch.zeros(2, 3, 3), targets.repeat(2, 1, 1))
+found = reconstruction_loss(
+    torch.zeros(2, 3), torch.zeros(2, 3, 3), targets.repeat(2, 1, 1)
+)
 assert math.isclose(found.item(), math.log(3), rel_tol=1e-5), (
     f"a batch of two equal drawings has the loss of one, 1.0986, not {found.item():.4f}: average over it"
 )
@@ -493,12 +559,24 @@ def log_density(
     offsets: torch.Tensor,  # (points, 2)
 ) -> torch.Tensor:
     """The mixture's log density at each point, shape (points,)."""
-    slant = torch.stack([correlations, (1 - correlations**2).sqrt()], dim=1)  # (M, 2)
-    first_row = torch.stack([deviations[:, 0], torch.zeros_like(correlations)], dim=1)
-    rows = torch.stack([first_row, deviations[:, 1:] * slant], dim=1)  # (M, 2, 2), lower triangular
-    components = torch.distributions.MultivariateNormal(means, scale_tril=rows, validate_args=False)
-    weights = torch.distributions.Categorical(logits=logits, validate_args=False)
-    mixture = torch.distributions.MixtureSameFamily(weights, components, validate_args=False)
+    slant = torch.stack(
+        [correlations, (1 - correlations**2).sqrt()], dim=1
+    )  # (M, 2)
+    first_row = torch.stack(
+        [deviations[:, 0], torch.zeros_like(correlations)], dim=1
+    )
+    rows = torch.stack(
+        [first_row, deviations[:, 1:] * slant], dim=1
+    )  # (M, 2, 2), lower triangular
+    components = torch.distributions.MultivariateNormal(
+        means, scale_tril=rows, validate_args=False
+    )
+    weights = torch.distributions.Categorical(
+        logits=logits, validate_args=False
+    )
+    mixture = torch.distributions.MixtureSameFamily(
+        weights, components, validate_args=False
+    )
     return mixture.log_prob(offsets)
 
 
@@ -515,22 +593,32 @@ def fit_mixture(
     ### BEGIN SOLUTION
     generator = torch.Generator().manual_seed(seed)
     centre, unit = offsets.mean(dim=0), offsets.std(dim=0)
-    cloud = (offsets - centre) / unit  # so that one learning rate suits every unit of length
+    cloud = (
+        offsets - centre
+    ) / unit  # so that one learning rate suits every unit of length
 
     # Starting points far apart: each is drawn with a chance that grows with its distance from the others.
     starts = [int(torch.randint(len(cloud), (1,), generator=generator))]
     while len(starts) < components:
-        distances = torch.cdist(cloud, cloud[starts]).min(dim=1).values  # (points,)
-        starts.append(int(torch.multinomial(distances**2, 1, generator=generator)))
+        distances = (
+            torch.cdist(cloud, cloud[starts]).min(dim=1).values
+        )  # (points,)
+        starts.append(
+            int(torch.multinomial(distances**2, 1, generator=generator))
+        )
 
     means = cloud[starts].clone().requires_grad_()
     logits = torch.zeros_like(means[:, 0]).requires_grad_()
     log_deviations = torch.full_like(means, -0.5).requires_grad_()
     slants = torch.zeros_like(logits).requires_grad_()
-    optimizer = torch.optim.Adam([means, logits, log_deviations, slants], lr=0.1)
+    optimizer = torch.optim.Adam(
+        [means, logits, log_deviations, slants], lr=0.1
+    )
     for _ in range(100):
         correlations = 0.99 * slants.tanh()
-        loss = -log_density(logits, means, log_deviations.exp(), correlations, cloud).mean()
+        loss = -log_density(
+            logits, means, log_deviations.exp(), correlations, cloud
+        ).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -548,7 +636,9 @@ truth = {
     "deviations": torch.tensor([[1.0, 0.4], [0.5, 0.5], [0.4, 0.8]]),
     "correlations": torch.tensor([0.7, -0.8, 0.5]),
 }
-chosen = torch.multinomial(truth["logits"].exp(), 2800, replacement=True, generator=generator)
+chosen = torch.multinomial(
+    truth["logits"].exp(), 2800, replacement=True, generator=generator
+)
 x, y = torch.randn(2, 2800, generator=generator)
 slant = truth["correlations"][chosen]
 cloud = torch.stack([x, slant * x + (1 - slant**2).sqrt() * y], dim=1)
@@ -565,16 +655,20 @@ assert shapes == [(6,), (6, 2), (6, 2), (6,)], (
 assert all(parameter.isfinite().all() for parameter in found), (
     "there is a nan or an infinity among the parameters: a deviation has probably shrunk to 0"
 )
-assert (found[2] > 0).all(), "deviations are above 0: train their logarithms, for instance"
+assert (found[2] > 0).all(), (
+    "deviations are above 0: train their logarithms, for instance"
+)
 assert (found[3].abs() < 1).all(), (
     "correlations lie strictly between -1 and 1: train their atanh, for instance"
 )
 found = [parameter.detach() for parameter in found]
 here = (
-    log_density(**truth, offsets=cloud[:800]).mean() - log_density(*found, cloud[:800]).mean()
+    log_density(**truth, offsets=cloud[:800]).mean()
+    - log_density(*found, cloud[:800]).mean()
 ).item()
 unseen = (
-    log_density(**truth, offsets=cloud[800:]).mean() - log_density(*found, cloud[800:]).mean()
+    log_density(**truth, offsets=cloud[800:]).mean()
+    - log_density(*found, cloud[800:]).mean()
 ).item()
 print(
     f"nats a point more than the true density: {here:.3f} on the cloud, {unseen:.3f} on unseen points"

@@ -59,7 +59,10 @@ def to_stroke5_inputs(rng: np.random.Generator) -> list[dict]:
     """Drawings with no, one and several rows of padding."""
     drawings = [drawing(rng, int(rng.integers(4, 12))) for _ in range(3)]
     padding = (0, 1, int(rng.integers(3, 8)))
-    return [{"stroke3": d, "length": len(d) + p} for d, p in zip(drawings, padding, strict=True)]
+    return [
+        {"stroke3": d, "length": len(d) + p}
+        for d, p in zip(drawings, padding, strict=True)
+    ]
 
 
 TO_STROKE5 = Exercise(
@@ -145,7 +148,9 @@ def kl_loss_inputs(rng: np.random.Generator) -> list[dict]:
     batches = []
     for spread, floor in ((1.0, 0.2), (0.3, 0.5)):
         scales = spread * np.linspace(0.05, 1.5, 8)
-        means = scales * rng.choice([-1, 1], (5, 8)) * rng.uniform(0.5, 1.5, (5, 8))
+        means = (
+            scales * rng.choice([-1, 1], (5, 8)) * rng.uniform(0.5, 1.5, (5, 8))
+        )
         log_variances = -scales * rng.uniform(0.0, 1.0, (5, 8))
         means[0], log_variances[0] = 0, 0
         batches.append(
@@ -260,7 +265,11 @@ def heated_inputs(rng: np.random.Generator) -> list[dict]:
             "pen_logits": torch.from_numpy(rng.normal(0, 1, (3, 3))),
             "temperature": float(temperature),
         }
-        for temperature in (rng.uniform(0.1, 0.4), rng.uniform(0.5, 0.8), rng.uniform(1.2, 1.5))
+        for temperature in (
+            rng.uniform(0.1, 0.4),
+            rng.uniform(0.5, 0.8),
+            rng.uniform(1.2, 1.5),
+        )
     ]
 
 
@@ -295,7 +304,9 @@ def reconstruction_inputs(rng: np.random.Generator) -> dict:
     for row, points in enumerate(rng.permutation([3, 5, 6, 9])):
         strokes = drawing(rng, int(points))
         targets[row, :points, :2] = strokes[:, :2]
-        targets[row, :points, 2:4] = np.column_stack([1 - strokes[:, 2], strokes[:, 2]])
+        targets[row, :points, 2:4] = np.column_stack(
+            [1 - strokes[:, 2], strokes[:, 2]]
+        )
         targets[row, points:, 4] = 1
     return {
         "log_likelihoods": torch.from_numpy(rng.normal(-3, 1, (4, length))),
@@ -348,7 +359,9 @@ def log_density(
     """The mixture's log density at each point, shape (points,)."""
     z = (offsets[:, None] - means) / deviations  # (points, M, 2)
     rest = 1 - correlations**2
-    exponent = -((z**2).sum(axis=2) - 2 * correlations * z.prod(axis=2)) / (2 * rest)
+    exponent = -((z**2).sum(axis=2) - 2 * correlations * z.prod(axis=2)) / (
+        2 * rest
+    )
     scale = np.log(2 * np.pi * deviations.prod(axis=1) * np.sqrt(rest))
     return np.logaddexp.reduce(np.log(weights) + exponent - scale, axis=1)
 
@@ -367,7 +380,9 @@ def cloud_inputs(rng: np.random.Generator) -> dict:
         gap = gaps[np.triu_indices(clusters, 1)].min()
     weights = rng.dirichlet(np.full(clusters, 5.0))
     deviations = rng.uniform(0.3, 1.0, (clusters, 2))
-    correlations = rng.uniform(0.4, 0.9, clusters) * rng.choice([-1, 1], clusters)
+    correlations = rng.uniform(0.4, 0.9, clusters) * rng.choice(
+        [-1, 1], clusters
+    )
     points = int(rng.integers(600, 1000))
     which = rng.choice(clusters, points + 4000, p=weights)
     x, y = rng.standard_normal((2, len(which)))
@@ -375,7 +390,9 @@ def cloud_inputs(rng: np.random.Generator) -> dict:
     shape = np.column_stack([x, slant * x + np.sqrt(1 - slant**2) * y])
     offsets = unit * (means[which] + deviations[which] * shape)
     unseen = offsets[points:]
-    truth = log_density(weights, unit * means, unit * deviations, correlations, unseen)
+    truth = log_density(
+        weights, unit * means, unit * deviations, correlations, unseen
+    )
     return {
         "offsets": torch.from_numpy(offsets[:points]).float(),
         "components": 6,
@@ -387,7 +404,9 @@ def cloud_inputs(rng: np.random.Generator) -> dict:
 
 def excess(answer: tuple[torch.Tensor, ...], drawn: dict) -> float:
     """Nats a point that the fitted density costs on unseen points above the true one; inf if it is none."""
-    logits, means, deviations, correlations = (part.double().numpy() for part in answer)
+    logits, means, deviations, correlations = (
+        part.double().numpy() for part in answer
+    )
     if (
         not (deviations > 0).all()
         or not (abs(correlations) < 1).all()
@@ -395,7 +414,9 @@ def excess(answer: tuple[torch.Tensor, ...], drawn: dict) -> float:
     ):
         return float("inf")
     weights = np.exp(logits - np.logaddexp.reduce(logits))
-    found = log_density(weights, means, deviations, correlations, drawn["unseen"])
+    found = log_density(
+        weights, means, deviations, correlations, drawn["unseen"]
+    )
     return float(-found.mean() - drawn["cost"])
 
 
@@ -429,7 +450,9 @@ FIT = Exercise(
     withheld=("unseen", "cost"),
     assigned=True,
     wrong={
-        "a learning rate for clouds of unit width only": GRADIENT_FIT.replace("RATE", "0.1"),
+        "a learning rate for clouds of unit width only": GRADIENT_FIT.replace(
+            "RATE", "0.1"
+        ),
         "a learning rate far too small": GRADIENT_FIT.replace("RATE", "0.0001"),
         "one Gaussian, repeated": """
 def fit_mixture(offsets, components, seed):
@@ -441,4 +464,13 @@ def fit_mixture(offsets, components, seed):
     },
 )
 
-EXERCISES = [KL_WEIGHT, TO_STROKE5, TO_STROKE3, KL_LOSS, MIXTURE, HEATED, RECONSTRUCTION, FIT]
+EXERCISES = [
+    KL_WEIGHT,
+    TO_STROKE5,
+    TO_STROKE3,
+    KL_LOSS,
+    MIXTURE,
+    HEATED,
+    RECONSTRUCTION,
+    FIT,
+]

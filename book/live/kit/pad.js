@@ -57,8 +57,7 @@ export function createPad({ size, label, onChange }) {
   function set(next) {
     current = null;
     strokes = next;
-    const last = strokes.at(-1)?.at(-1);
-    if (last) pen = last.slice();
+    pen = (strokes.at(-1)?.at(-1) ?? [size / 2, size / 2]).slice();
     render();
     onChange(strokes);
   }

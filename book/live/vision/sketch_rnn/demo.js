@@ -345,7 +345,7 @@ function walkPanel(stage, model) {
     element(
       "p",
       "live-help",
-      "The small characters are held-out drawings as people wrote them. What lies between is " +
+      "The small characters are held-out drawings, as KanjiVG records them. What lies between is " +
         "drawn by the model from the codes between their two codes, by its likeliest steps.",
     ),
   );
