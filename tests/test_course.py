@@ -123,8 +123,8 @@ def test_a_failed_claim_is_as_prominent_as_one_that_holds() -> None:
 
 def test_a_row_shows_ours_beside_the_paper_with_seeds_and_machine() -> None:
     row = course.headline_row(claim(), "", stale=False)
-    assert "60.0 <small>[59.1, 60.9]</small>" in row
-    assert "−1.46 <small>[−1.90, −0.500]</small>" in row
+    assert '60.0 <small class="interval">[59.1, 60.9]</small>' in row
+    assert '−1.46 <small class="interval">[−1.90, −0.500]</small>' in row
     assert "lower <small>Table 1</small>" in row
     assert "one Gaussian 190" in row
     assert "bound, nats per drawing; lower is better" in row
@@ -138,7 +138,7 @@ def test_only_a_stale_claim_is_marked() -> None:
 
 def test_a_study_shows_every_arm_with_its_spread() -> None:
     table = course.study_html(CLAIM["studies"][0])
-    assert "w = 0.25" in table and "31.0 <small>[30.0, 32.0]</small>" in table
+    assert "w = 0.25" in table and '31.0 <small class="interval">[30.0, 32.0]</small>' in table
     assert "<td>–</td>" in table, "the arm has no figure for the probe"
     assert "What does it trade? The paper: Same." in table
 

@@ -135,7 +135,8 @@ def spread(mean: float, interval: list[float] | None) -> str:
     """A mean and the interval around it; the mean alone while one run gives no interval."""
     if interval is None:
         return number(mean)
-    return f"{number(mean)} <small>[{number(interval[0])}, {number(interval[1])}]</small>"
+    low, high = map(number, interval)
+    return f'{number(mean)} <small class="interval">[{low}, {high}]</small>'
 
 
 def paper_words(claim: dict) -> str:

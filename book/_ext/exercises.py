@@ -1,9 +1,10 @@
 """Publishes exercises without their solutions.
 
-Every `.ipynb` of the book is read by `companion.exercises.format.read_for_page`: masters become
-statement, stub, folded solution and public tests. Sphinx also copies the source of each page to
-`_sources/`, where the page's download button finds it; those copies are rewritten as the student's
-version, also when the build has failed half-way. SOLUTIONS=off folds in no solution at all.
+Every `.ipynb` of the book is read by `companion.exercises.format.read_for_page`:
+masters become statement, stub, folded solution and public tests. Sphinx also
+copies the source of each page to `_sources/`, where the page's download button
+finds it; those copies are rewritten as the student's version, also when the
+build has failed half-way. SOLUTIONS=off folds in no solution at all.
 """
 
 from pathlib import Path

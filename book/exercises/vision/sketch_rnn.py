@@ -56,10 +56,12 @@ def kl_weight(
 found = kl_weight(10_000)
 assert isinstance(found, float), f"return a float, not {found!r}"
 assert math.isclose(kl_weight(0), 0.005), (
-    f"before the first step R**0 = 1, so only eta_min is left: 0.5 * 0.01 = 0.005, not {kl_weight(0):.4g}"
+    "before the first step R**0 = 1, so only eta_min is left: 0.5 * 0.01 = "
+    f"0.005, not {kl_weight(0):.4g}"
 )
 assert math.isclose(kl_weight(10_000_000), 0.5), (
-    f"after very many steps R**t is 0 and the weight is the full 0.5, not {kl_weight(10_000_000):.4g}"
+    "after very many steps R**t is 0 and the weight is the full 0.5, not "
+    f"{kl_weight(10_000_000):.4g}"
 )
 assert 0.005 < found < 0.5, (
     f"the weight grows from 0.005 to 0.5, so {found} cannot be right"
@@ -93,7 +95,7 @@ print(f"at step 10,000 the KL term weighs {found:.3f}")
 
 # %% nbgrader={"grade": false, "grade_id": "to_stroke5-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def to_stroke5(stroke3: np.ndarray, length: int) -> np.ndarray:
-    """(points, 3) rows (dx, dy, lift) -> (length, 5) rows (dx, dy, p1, p2, p3)."""
+    """Rows (dx, dy, lift) -> `length` rows (dx, dy, p1, p2, p3)."""
     ### BEGIN SOLUTION
     points = len(stroke3)
     stroke5 = np.zeros((length, 5))
@@ -115,17 +117,20 @@ assert found.shape == (3, 5), (
     f"2 points and length 3 give the shape (3, 5), not {found.shape}"
 )
 assert (found[:2, :2] == [[3, 4], [1, 0]]).all(), (
-    "the first two rows keep dx and dy, [3 4] and [1 0], and no start point stands before them; "
+    "the first two rows keep dx and dy, [3 4] and [1 0], and no start point "
+    "stands before them; "
     f"yours are\n{found[:2, :2]}"
 )
 assert (found[:, 2:].sum(axis=1) == 1).all(), (
     f"in every row exactly one of p1, p2, p3 is 1; yours are\n{found[:, 2:]}"
 )
 assert (found[0, 2:] == [1, 0, 0]).all(), (
-    f"the first point has lift 0: the pen stays down, which is p1, not {found[0, 2:]}"
+    "the first point has lift 0: the pen stays down, which is p1, not "
+    f"{found[0, 2:]}"
 )
 assert (found[1, 2:] == [0, 1, 0]).all(), (
-    f"the second point has lift 1: the pen is lifted, which is p2, not {found[1, 2:]}"
+    "the second point has lift 1: the pen is lifted, which is p2, not "
+    f"{found[1, 2:]}"
 )
 assert (found[2] == [0, 0, 0, 0, 1]).all(), (
     f"after the last point the row is (0, 0, 0, 0, 1), not {found[2]}"
@@ -147,7 +152,7 @@ assert (found[2] == [0, 0, 0, 0, 1]).all(), (
 
 # %% nbgrader={"grade": false, "grade_id": "to_stroke3-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def to_stroke3(stroke5: np.ndarray) -> np.ndarray:
-    """(length, 5) rows (dx, dy, p1, p2, p3) -> (points, 3) rows (dx, dy, lift)."""
+    """Rows (dx, dy, p1, p2, p3) -> rows (dx, dy, lift), up to the end."""
     ### BEGIN SOLUTION
     ends = np.flatnonzero(stroke5[:, 4] == 1)
     points = ends[0] if len(ends) else len(stroke5)
@@ -173,7 +178,8 @@ assert (found == [[3, 4, 0], [1, 0, 1]]).all(), (
     f"lift is p2; expected [3 4 0] and [1 0 1], not\n{found}"
 )
 assert len(to_stroke3(padded[:2])) == 2, (
-    f"no row here has p3 = 1, so both points belong to the drawing; you kept {len(to_stroke3(padded[:2]))} "
+    "no row here has p3 = 1, so both points belong to the drawing; you kept "
+    f"{len(to_stroke3(padded[:2]))} "
     "(argmax of an array of zeros is 0)"
 )
 
@@ -200,11 +206,10 @@ assert len(to_stroke3(padded[:2])) == 2, (
 def kl_loss(
     means: torch.Tensor, log_variances: torch.Tensor, floor: float
 ) -> torch.Tensor:
-    """max(L_KL, floor) of a batch; means and log_variances are (batch, latent), the result is ()."""
+    """max(L_KL, floor) of a batch: (batch, latent) twice -> ()."""
     ### BEGIN SOLUTION
-    divergences = -0.5 * (
-        1 + log_variances - means**2 - log_variances.exp()
-    )  # (batch, latent)
+    # (batch, latent)
+    divergences = -0.5 * (1 + log_variances - means**2 - log_variances.exp())
     return divergences.mean().clamp(min=floor)
     ### END SOLUTION
 
@@ -218,26 +223,31 @@ assert found.shape == (), (
     f"one number for the whole batch: the shape is (), not {tuple(found.shape)}"
 )
 assert math.isclose(found.item(), 2.0, rel_tol=1e-5), (
-    f"the example in the text gives 2, not {found:.4f}: check the sign, and that the floor of 0.2 "
+    f"the example in the text gives 2, not {found:.4f}: check the sign, and "
+    "that the floor of 0.2 "
     "only replaces a loss that is lower"
 )
 found = kl_loss(torch.zeros(1, 1), torch.tensor([[math.log(4.0)]]), floor=0.0)
 assert math.isclose(
     found.item(), 0.5 * (4 - 1 - math.log(4.0)), rel_tol=1e-5
 ), (
-    f"for mean 0 and variance 4 the loss is (4 - 1 - log 4) / 2 = 0.807, not {found:.4f}: "
+    "for mean 0 and variance 4 the loss is (4 - 1 - log 4) / 2 = 0.807, not "
+    f"{found:.4f}: "
     "is what you exponentiate the log of the variance?"
 )
 found = kl_loss(torch.full((3, 5), 2.0), torch.zeros(3, 5), floor=0.2)
 assert math.isclose(found.item(), 2.0, rel_tol=1e-5), (
-    f"15 equal terms of 2 have the mean 2, not {found:.4f}: average over drawings and dimensions"
+    f"15 equal terms of 2 have the mean 2, not {found:.4f}: average over "
+    "drawings and dimensions"
 )
 found = kl_loss(torch.zeros(3, 5), torch.zeros(3, 5), floor=0.2)
 assert isinstance(found, torch.Tensor), (
-    "at the floor, too, return a tensor: Python's max gives back the float, clamp(min=...) does not"
+    "at the floor, too, return a tensor: Python's max gives back the float, "
+    "clamp(min=...) does not"
 )
 assert math.isclose(found.item(), 0.2, rel_tol=1e-5), (
-    f"a standard Gaussian has KL 0, so the floor of 0.2 holds; you returned {found:.4f}"
+    "a standard Gaussian has KL 0, so the floor of 0.2 holds; you returned "
+    f"{found:.4f}"
 )
 
 # %% [markdown]
@@ -272,9 +282,8 @@ def mixture_log_likelihood(
 ) -> torch.Tensor:
     """The log density of each offset under its mixture, shape (batch,)."""
     ### BEGIN SOLUTION
-    z_x, z_y = ((offsets[:, None] - means) / deviations).unbind(
-        dim=2
-    )  # (batch, M) each
+    z = (offsets[:, None] - means) / deviations  # (batch, M, 2)
+    z_x, z_y = z.unbind(dim=2)
     uncorrelated = 1 - correlations**2
     exponent = -(z_x**2 + z_y**2 - 2 * correlations * z_x * z_y) / (
         2 * uncorrelated
@@ -312,11 +321,13 @@ found = mixture_log_likelihood(
     **one | {"deviations": torch.tensor([[[2.0, 3.0]]])}
 )
 assert math.isclose(found.item(), -math.log(2 * math.pi * 6), rel_tol=1e-5), (
-    f"deviations 2 and 3 divide the density at the mean by 6: -log(12 pi) = -3.6297, not {found.item():.4f}"
+    "deviations 2 and 3 divide the density at the mean by 6: -log(12 pi) = "
+    f"-3.6297, not {found.item():.4f}"
 )
 found = mixture_log_likelihood(**one | {"correlations": torch.tensor([[0.8]])})
 assert math.isclose(found.item(), -math.log(2 * math.pi * 0.6), rel_tol=1e-5), (
-    "a correlation of 0.8 divides the density at the mean by sqrt(1 - 0.64) = 0.6: "
+    "a correlation of 0.8 divides the density at the mean by sqrt(1 - 0.64) = "
+    "0.6: "
     f"-log(1.2 pi) = -1.3271, not {found.item():.4f}"
 )
 found = mixture_log_likelihood(
@@ -325,8 +336,10 @@ found = mixture_log_likelihood(
 assert math.isclose(
     found.item(), -5000 - math.log(2 * math.pi), rel_tol=1e-5
 ), (
-    f"100 deviations away the log density is -5,001.84, not {found.item():.2f}: exp(-5000) is 0 in a "
-    "float, so add the logarithms first and sum over components with torch.logsumexp"
+    "100 deviations away the log density is -5,001.84, not "
+    f"{found.item():.2f}: exp(-5000) is 0 in a "
+    "float, so add the logarithms first and sum over components with "
+    "torch.logsumexp"
 )
 found = mixture_log_likelihood(
     logits=torch.zeros(3, 2),
@@ -336,11 +349,14 @@ found = mixture_log_likelihood(
     offsets=torch.zeros(3, 2),
 )
 assert found.shape == (3,), (
-    f"three offsets, two components: the shape is (3,), not {tuple(found.shape)}"
+    "three offsets, two components: the shape is (3,), not "
+    f"{tuple(found.shape)}"
 )
 assert math.isclose(found[0].item(), -math.log(4 * math.pi), rel_tol=1e-5), (
-    "one component here, an equal one 10 deviations away: the density is half of one component's, "
-    f"so log p = -log(4 pi) = -2.5310, not {found[0].item():.4f}. Do the weights add up to 1? Are "
+    "one component here, an equal one 10 deviations away: the density is half "
+    "of one component's, "
+    f"so log p = -log(4 pi) = -2.5310, not {found[0].item():.4f}. Do the "
+    "weights add up to 1? Are "
     "densities summed, not their logarithms?"
 )
 
@@ -377,7 +393,8 @@ for temperature, wanted in ((1.0, 1.0), (0.49, 0.7), (0.25, 0.5), (0.09, 0.3)):
     )[1]
     spread = (noise * deviation[0, 0, 0]).std()
     print(
-        f"temperature {temperature:4}: spread of the pen moves {spread:.2f}, the paper's {wanted:.2f}"
+        f"temperature {temperature:4}: spread of the pen moves {spread:.2f}, "
+        f"the paper's {wanted:.2f}"
     )
 
 # %% [markdown]
@@ -392,9 +409,10 @@ def heated(
     pen_logits: torch.Tensor,  # (batch, 3)
     temperature: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mixture logits, deviations and pen logits at the given temperature, as the paper does it."""
+    """The three at the given temperature, as the paper does it."""
     ### BEGIN SOLUTION
-    # A variance is a squared deviation: times tau for the one is times sqrt(tau) for the other.
+    # A variance is a squared deviation: tau times the one is sqrt(tau)
+    # times the other.
     return (
         mixture_logits / temperature,
         deviations * temperature**0.5,
@@ -420,11 +438,13 @@ logits, deviations, _ = heated(
     torch.tensor([[1.0, 3.0]]), torch.ones(1, 2, 2), torch.zeros(1, 3), 0.25
 )
 assert torch.allclose(logits, torch.tensor([[4.0, 12.0]])), (
-    f"logits are divided by the temperature: 1 and 3 become 4 and 12, not {logits.tolist()}"
+    "logits are divided by the temperature: 1 and 3 become 4 and 12, not "
+    f"{logits.tolist()}"
 )
 variance = deviations[0, 0, 0].item() ** 2
 assert math.isclose(variance, 0.25, rel_tol=1e-5), (
-    f"at temperature 0.25 a variance of 1 becomes 0.25; from your deviation it is {variance:.4f}"
+    "at temperature 0.25 a variance of 1 becomes 0.25; from your deviation it "
+    f"is {variance:.4f}"
 )
 
 # %% [markdown]
@@ -449,7 +469,7 @@ assert math.isclose(variance, 0.25, rel_tol=1e-5), (
 
 # %%
 def reconstruction_loss_as_found(
-    log_likelihoods: torch.Tensor,  # (batch, length): log p of each target offset
+    log_likelihoods: torch.Tensor,  # (batch, length): log p of targets
     pen_logits: torch.Tensor,  # (batch, length, 3)
     targets: torch.Tensor,  # (batch, length, 5): stroke-5
 ) -> torch.Tensor:
@@ -482,7 +502,7 @@ for row, gradient in enumerate(pen_logits.grad[0].tolist()):
 
 # %% nbgrader={"grade": false, "grade_id": "reconstruction_loss-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def reconstruction_loss(
-    log_likelihoods: torch.Tensor,  # (batch, length): log p of each target offset
+    log_likelihoods: torch.Tensor,  # (batch, length): log p of targets
     pen_logits: torch.Tensor,  # (batch, length, 3)
     targets: torch.Tensor,  # (batch, length, 5): stroke-5
 ) -> torch.Tensor:
@@ -493,7 +513,8 @@ def reconstruction_loss(
     pen_log_likelihoods = (
         targets[:, :, 2:] * pen_logits.log_softmax(dim=2)
     ).sum(dim=2)  # (batch, length)
-    # Only the offsets stop at the end; the pen must be taught on every row, the end rows most of all.
+    # Only the offsets stop at the end; the pen is taught on every row, the
+    # end rows most of all.
     total = (in_drawing * log_likelihoods + pen_log_likelihoods).sum(
         dim=1
     ) / length  # (batch,)
@@ -511,21 +532,25 @@ assert found.shape == (), (
     f"one number for the whole batch: the shape is (), not {tuple(found.shape)}"
 )
 assert math.isclose(found.item(), math.log(3), rel_tol=1e-5), (
-    "with equal pen logits each of the 3 rows costs log 3, the end row like the others, so "
-    f"L_p = (3 log 3) / 3 = 1.0986, not {found.item():.4f}. Which of the two sums runs over all rows?"
+    "with equal pen logits each of the 3 rows costs log 3, the end row like "
+    "the others, so "
+    f"L_p = (3 log 3) / 3 = 1.0986, not {found.item():.4f}. Which of the two "
+    "sums runs over all rows?"
 )
 found = reconstruction_loss(
     torch.tensor([[-2.0, -4.0, 0.0]]), torch.zeros(1, 3, 3), targets
 )
 assert math.isclose(found.item(), 2 + math.log(3), rel_tol=1e-5), (
-    "log likelihoods of -2 and -4 give L_s = (2 + 4) / 3 = 2, so L_R = 2 + log 3 = 3.0986, "
+    "log likelihoods of -2 and -4 give L_s = (2 + 4) / 3 = 2, so L_R = 2 + log "
+    "3 = 3.0986, "
     f"not {found.item():.4f}"
 )
 found = reconstruction_loss(
     torch.zeros(2, 3), torch.zeros(2, 3, 3), targets.repeat(2, 1, 1)
 )
 assert math.isclose(found.item(), math.log(3), rel_tol=1e-5), (
-    f"a batch of two equal drawings has the loss of one, 1.0986, not {found.item():.4f}: average over it"
+    "a batch of two equal drawings has the loss of one, 1.0986, not "
+    f"{found.item():.4f}: average over it"
 )
 
 # %% [markdown]
@@ -559,17 +584,14 @@ def log_density(
     offsets: torch.Tensor,  # (points, 2)
 ) -> torch.Tensor:
     """The mixture's log density at each point, shape (points,)."""
-    slant = torch.stack(
-        [correlations, (1 - correlations**2).sqrt()], dim=1
-    )  # (M, 2)
-    first_row = torch.stack(
-        [deviations[:, 0], torch.zeros_like(correlations)], dim=1
-    )
-    rows = torch.stack(
-        [first_row, deviations[:, 1:] * slant], dim=1
-    )  # (M, 2, 2), lower triangular
+    rest = (1 - correlations**2).sqrt()
+    slant = torch.stack([correlations, rest], dim=1)  # (M, 2)
+    nothing = torch.zeros_like(correlations)
+    first_row = torch.stack([deviations[:, 0], nothing], dim=1)  # (M, 2)
+    second_row = deviations[:, 1:] * slant  # (M, 2)
+    triangle = torch.stack([first_row, second_row], dim=1)  # (M, 2, 2)
     components = torch.distributions.MultivariateNormal(
-        means, scale_tril=rows, validate_args=False
+        means, scale_tril=triangle, validate_args=False
     )
     weights = torch.distributions.Categorical(
         logits=logits, validate_args=False
@@ -589,23 +611,20 @@ def log_density(
 def fit_mixture(
     offsets: torch.Tensor, components: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(logits, means, deviations, correlations) of a mixture fitted to offsets (points, 2)."""
+    """Logits, means, deviations, correlations fitted to (points, 2)."""
     ### BEGIN SOLUTION
     generator = torch.Generator().manual_seed(seed)
     centre, unit = offsets.mean(dim=0), offsets.std(dim=0)
-    cloud = (
-        offsets - centre
-    ) / unit  # so that one learning rate suits every unit of length
+    # In units of its own spread, so that one learning rate suits every cloud.
+    cloud = (offsets - centre) / unit
 
-    # Starting points far apart: each is drawn with a chance that grows with its distance from the others.
+    # Start far apart: each point is drawn with a chance that grows with its
+    # distance from those drawn before.
     starts = [int(torch.randint(len(cloud), (1,), generator=generator))]
     while len(starts) < components:
-        distances = (
-            torch.cdist(cloud, cloud[starts]).min(dim=1).values
-        )  # (points,)
-        starts.append(
-            int(torch.multinomial(distances**2, 1, generator=generator))
-        )
+        distances = torch.cdist(cloud, cloud[starts]).amin(dim=1)  # (points,)
+        chosen = torch.multinomial(distances**2, 1, generator=generator)
+        starts.append(int(chosen))
 
     means = cloud[starts].clone().requires_grad_()
     logits = torch.zeros_like(means[:, 0]).requires_grad_()
@@ -653,13 +672,15 @@ assert shapes == [(6,), (6, 2), (6, 2), (6,)], (
     f"for 6 components the shapes are (6,), (6, 2), (6, 2), (6,), not {shapes}"
 )
 assert all(parameter.isfinite().all() for parameter in found), (
-    "there is a nan or an infinity among the parameters: a deviation has probably shrunk to 0"
+    "there is a nan or an infinity among the parameters: a deviation has "
+    "probably shrunk to 0"
 )
 assert (found[2] > 0).all(), (
     "deviations are above 0: train their logarithms, for instance"
 )
 assert (found[3].abs() < 1).all(), (
-    "correlations lie strictly between -1 and 1: train their atanh, for instance"
+    "correlations lie strictly between -1 and 1: train their atanh, for "
+    "instance"
 )
 found = [parameter.detach() for parameter in found]
 here = (
@@ -671,13 +692,17 @@ unseen = (
     - log_density(*found, cloud[800:]).mean()
 ).item()
 print(
-    f"nats a point more than the true density: {here:.3f} on the cloud, {unseen:.3f} on unseen points"
+    f"nats a point more than the true density: {here:.3f} on the cloud, "
+    f"{unseen:.3f} on unseen points"
 )
 assert unseen <= 0.10, (
-    f"unseen points cost {unseen:.2f} nats more than the true density, at most 0.10 are allowed. "
+    f"unseen points cost {unseen:.2f} nats more than the true density, at most "
+    "0.10 are allowed. "
     + (
-        "On the cloud itself you are close: the components cling to single points."
+        "On the cloud itself you are close: the components cling to single "
+        "points."
         if here <= 0.05
-        else "The cloud itself is not fitted yet: train longer, or start the components apart."
+        else "The cloud itself is not fitted yet: train longer, or start the "
+        "components apart."
     )
 )
