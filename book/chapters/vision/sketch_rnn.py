@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | Your time | 90 minutes, and 150 for the exercises |
-# | Machine time | 17 minutes on two cores, 10 of them the main training |
+# | Machine time | 17 minutes, 10 of them the main training, on two cores that had other work as well |
 # | Level | 2 of 3 |
 # | You need | tensors, modules and a training loop ([the page to read first](../../guide/pytorch)); what an LSTM is |
 # | Paper | Ha and Eck, *A Neural Representation of Sketch Drawings* {cite}`ha2017` |
