@@ -408,7 +408,7 @@ def test_temperature_and_other_endings_change_what_is_drawn(live: Page) -> None:
     first = wait_for(live, "kind", "endings", again.click)
     second = wait_for(live, "seed", first["seed"] + 1, again.click)
     assert second["drawings"] != first["drawings"]
-    temperature = live.get_by_label("Temperature")
+    temperature = live.locator(".live").get_by_label("Temperature")
     hot = wait_for(live, "temperature", 0.9, lambda: temperature.fill("0.9"))
     assert hot["seed"] == second["seed"] and hot["drawings"] != second["drawings"]
 
