@@ -233,7 +233,11 @@ def check(chapter: str) -> None:
 
 def lab() -> None:
     """`make lab`."""
-    run([script_of(ready_environment("full"), "jupyter"), "lab", "book"], "JupyterLab has stopped.")
+    jupyter = script_of(ready_environment("full"), "jupyter")
+    # Without this JupyterLab hides the drawings in a notebook that it sees for the first time.
+    notebooks = [str(path) for path in sorted((ROOT / "book" / "chapters").glob("*/*.ipynb"))]
+    run([jupyter, "trust", *notebooks], "The chapters could not be marked as trusted.")
+    run([jupyter, "lab", "book"], "JupyterLab has stopped.")
 
 
 def outputs(chapter: str) -> None:

@@ -779,11 +779,11 @@ display(HTML(claims.table_html(recorded)))
 # | Data | 70,000 training drawings of one thing, by many hands | 5,217 characters by one hand | less variety within a class, none of style; the sum over classes is larger |
 # | Held out | other drawings of the same thing | other characters | harder: every test drawing is a new thing |
 # | Encoder, decoder, code | LSTM 256, LSTM 512, 128 | 128, 256, 64 | fewer details kept |
-# | Longest drawing | 250 rows, always padded | 64 rows, padded to the longest in the batch | pen states after the end are practised less |
+# | Longest drawing | the longest of the data set, always padded (250 rows in our `gpu` size) | 64 rows, padded to the longest in the batch | pen states after the end are practised less |
 # | Recurrent dropout | keeps 90% | none | some overfitting; a step is several times faster |
 # | KL floor | 0.20 a number, 26 nats in all | 0.02 a number, 1.3 nats | with the paper's floor a code costs more here than any code is worth |
 # | Learning rate | 0.001, falling by 0.9999 a step | 0.003, falling tenfold over the run | what fits in minutes |
-# | $w_{KL} = 1$ | weighs the KL about twice its nats | is the bound | our headline is a statement about likelihood |
+# | $w_{KL} = 1$ | weighs the KL $N_{max}/N_z$ times its nats | is the bound | our headline is a statement about likelihood |
 #
 # The paper's sizes are one setting away: `COURSE_SIZE=gpu` builds the network of the paper's table with recurrent
 # dropout and full padding. Its own data is read by `data.load_quickdraw("cat.npz", "train", allow_pickle=True)` from the
