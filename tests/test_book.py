@@ -286,7 +286,7 @@ BREAKAGES = {
     "path on Linux": (with_notebook(show_text("in /home/ada/x.py:3")), "path '/home/ada/x.py:3'"),
     "path of root": (with_notebook(show_text("file:///root/x")), "local path '/root/x'"),
     "path of a kernel": (with_notebook(show_text("/tmp/ipykernel_3/1.py:1: Warn")), "path '/tmp/"),
-    "path of a workplace": (with_notebook(show_text("in /work/course")), "local path '/work/"),
+    "path of a mounted disk": (with_notebook(show_text("in /work/course")), "local path '/work/"),
     "path on macOS": (with_notebook(show_text("/Users/ada/course")), "local path '/Users/ada"),
     "path on Windows": (with_notebook(show_text("C:\\Users\\ada\\x.py")), "local path 'C:"),
     "path in HTML": (with_notebook(show_html(FIGURE + "/home/ada")), "Cell 3 .* '/home/ada'"),
