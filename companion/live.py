@@ -16,8 +16,6 @@ from companion.checkpoint import atomic_path
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MAX_PAGE_BYTES = 4_000_000
-
 
 def round_weights(module: nn.Module) -> nn.Module:
     """Round every weight to half precision and back, in place; returns ``module``."""

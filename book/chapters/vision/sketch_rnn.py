@@ -550,8 +550,9 @@ show(
 )
 
 # %% [markdown]
-# A healthy run looks like this: reconstruction falls fast for two hundred steps, then steadily; the KL climbs while it
-# is nearly free and then shrinks to what is worth its price. Three ways it goes wrong:
+# A healthy run looks like this: reconstruction falls fast at first, then ever more slowly. The KL shoots up in the first
+# fifty steps, while the code is nearly free, and gives much of that back as its price rises; then it climbs again, slowly,
+# as the decoder learns to use what the code says. Three ways it goes wrong:
 #
 # | You see | It is | Do |
 # |---|---|---|

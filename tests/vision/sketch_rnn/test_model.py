@@ -1,7 +1,5 @@
 """The network: causality, padding, equality with references, the sampler's statistics."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -238,4 +236,3 @@ def test_a_model_depends_on_its_seed_and_leaves_the_global_generator_alone():
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(first.decoder.output.weight, second.decoder.output.weight)
     assert not torch.equal(first.decoder.output.weight, other.decoder.output.weight)
-    assert dataclasses.replace(SMALL) == SMALL
