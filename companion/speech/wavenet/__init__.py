@@ -1,0 +1,1 @@
+"""Chapter 2.1: WaveNet (van den Oord et al., 2016)."""
