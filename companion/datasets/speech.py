@@ -38,7 +38,8 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 PHRASES = ("yes", "no", "hello", "good morning", "thank you", "well done", "go on", "stop")
 LEXICON = DIGITS + LETTERS + PHRASES
-# Two men, two women, two that sound like machines; three accents of English.
+# Pitched as men (around 100 Hz) and as women (around 200 Hz); three accents of English; klatt2 is
+# a synthesiser of its own inside eSpeak NG.
 VOICES = ("en-us", "en-us+f2", "en-us+m7", "en-us+klatt2", "en-gb-scotland+f3", "en-029+m4")
 TAKES = 5
 _SPEEDS = (140, 210)  # words a minute, from unhurried to brisk
