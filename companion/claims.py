@@ -49,7 +49,9 @@ class PaperFigure:
 class Study:
     """A comparison without a verdict: mean and spread of ``metrics`` over ``seeds`` for each arm.
 
-    ``metrics`` maps a metric's key to its column heading.
+    ``metrics`` maps a metric's key to its column heading. A study whose data pip cannot install
+    says in ``available`` how to find out whether they are here and in ``command`` how to get them:
+    where they are missing its recorded rows are kept as they are.
     """
 
     name: str
@@ -60,6 +62,12 @@ class Study:
     unit: str = ""
     seeds: int = 3
     paper: str = ""
+    available: Callable[[], bool] | None = None
+    command: str = ""
+
+    def can_run(self) -> bool:
+        """Whether its data are on this machine."""
+        return self.available is None or self.available()
 
 
 @dataclass(frozen=True)
@@ -219,13 +227,19 @@ def run(
     """Run what is missing, write ``claim.json`` after every finished run, return its content.
 
     Runs of the same code that an earlier, interrupted call finished are kept; runs of other code
-    are made again. Raises ``ValueError`` below five seeds at a size other than ``smoke``.
+    are made again, except those of studies whose data are not here.
+    Raises ``ValueError`` below five seeds at a size other than ``smoke``.
     """
     if seeds < 5 and size != "smoke":
         raise ValueError(f"a headline needs at least 5 seeds, got {seeds}")
     path = path or PACKAGE / claim.chapter / "claim.json"
     code = code_hash(claim.chapter)
-    runs = [run for run in load(path)["runs"] if run["code"] == code] if path.exists() else []
+    absent = [study for study in claim.studies if not study.can_run()]
+    for study in absent:
+        print(f"Not run, its data are missing: {study.title}. To get them: {study.command}")
+    kept = {arm for study in absent for arm in study.arms}
+    recorded = load(path)["runs"] if path.exists() else []
+    runs = [run for run in recorded if run["code"] == code or run["arm"] in kept]
 
     def finish(wanted: list[tuple[str, int, float]]) -> None:
         done = {(run["arm"], run["seed"], run["learning_rate"]) for run in runs}
@@ -241,6 +255,7 @@ def run(
     studies = [
         (arm, seed, rates.get(arm, rates[claim.method]))
         for study in claim.studies
+        if study not in absent
         for seed in range(study.seeds)
         for arm in study.arms
     ]
@@ -403,6 +418,7 @@ def _study(claim: Claim, runs: list[dict], study: Study, rates: dict[str, float]
         "columns": study.metrics,
         "unit": study.unit,
         "paper": study.paper,
+        "command": study.command,
         "rows": rows,
     }
 
@@ -504,9 +520,11 @@ def _study_html(study: dict) -> str:
     ]
     unit = f" In {study['unit']}." if study["unit"] else ""
     paper = f" The paper: {study['paper']}." if study["paper"] else ""
+    command = study.get("command")
+    source = f" Its data come by <code>{html.escape(command)}</code>." if command else ""
     return (
         f"<p><strong>{html.escape(study['title'])}.</strong> {html.escape(study['question'])}"
-        f"{html.escape(unit)} Mean, and lowest to highest seed.{html.escape(paper)}</p>"
+        f"{html.escape(unit)} Mean, and lowest to highest seed.{html.escape(paper)}{source}</p>"
         + _table(study["title"], ["arm", *columns.values(), "seeds"], rows)
     )
 

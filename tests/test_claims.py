@@ -214,3 +214,28 @@ def test_the_tables_show_every_arm_verdict_and_study_and_escape_text(tmp_path):
         assert text in page, text
     assert page.count("<table") == 2
     assert "not finished" in claims.table_html(result | {"verdict": None})
+
+
+def test_a_study_whose_data_are_missing_keeps_its_recorded_rows(tmp_path, capsys):
+    study = Study(
+        "real",
+        "Real",
+        "On real data?",
+        ("other",),
+        {"extra": "more"},
+        available=lambda: True,
+        command="get <data>",
+    )
+    path = tmp_path / "claim.json"
+    claims.run(dataclasses.replace(CLAIM, studies=(study,)), 5, path=path)
+    content = claims.load(path)
+    for run in content["runs"]:
+        run["code"] = "of an earlier version"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    CALLS.clear()
+    absent = dataclasses.replace(study, available=lambda: False)
+    again = claims.run(dataclasses.replace(CLAIM, studies=(absent,)), 5, path=path)
+    assert {arm for arm, _, _ in CALLS} == {"method", "baseline"}
+    assert again["studies"][0]["rows"] == content["studies"][0]["rows"]
+    assert "get <data>" in capsys.readouterr().out
+    assert "<code>get &lt;data&gt;</code>" in claims.table_html(again)

@@ -245,7 +245,9 @@ def study_table(study: dict) -> str:
 def study_html(study: dict) -> str:
     """What a study asks, what the paper says to it, and its table."""
     paper = f" The paper: {html.escape(study['paper'].rstrip('.'))}." if study["paper"] else ""
-    return f"<p>{html.escape(study['question'])}{paper}</p>{study_table(study)}"
+    command = study.get("command")
+    source = f" Its data come by <code>{html.escape(command)}</code>." if command else ""
+    return f"<p>{html.escape(study['question'])}{paper}{source}</p>{study_table(study)}"
 
 
 def read_claims(folder: Path) -> list[tuple[dict, bool]]:
