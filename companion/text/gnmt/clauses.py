@@ -24,7 +24,7 @@ TENSES = ("present", "past", "progressive", "future", "near")
 
 @dataclass(frozen=True)
 class Verb:
-    """One entry of the lexicon. A `stative` verb ("know") has no progressive; its past: imparfait."""
+    """One entry of the lexicon. A `stative` verb ("know") has no progressive; past: imparfait."""
 
     name: str
     english: EnglishVerb

@@ -223,7 +223,7 @@ class Phrase:
 
     @property
     def plural(self) -> bool:
-        """"vous" is one person here, so only "nous" and "ils" are plural."""
+        """ "vous" is one person here, so only "nous" and "ils" are plural."""
         return self.person in (3, 5)
 
 
@@ -364,7 +364,7 @@ def noun_phrase(
     """A noun phrase of the given sort, its French agreeing throughout.
 
     ``negated``: the direct object of a negated verb, where "un", "des" and "du" become "de".
-    ``fixed``: the kind of determiner, free when empty. ``simple``: no possessor and no coordination.
+    ``fixed``: the determiner, free when empty. ``simple``: no possessor and no coordination.
     """
     if noun is None and not fixed and not negated and not simple and sort in ("subject", "any"):
         if d.chance(0.08):
@@ -430,7 +430,7 @@ def _qualified(d: Derivation, noun: Noun, plural: bool) -> tuple[list[str], list
 
 
 def _superlative(d: Derivation, noun: Noun) -> Phrase:
-    """"the biggest house in the village", "la plus grande maison du village"."""
+    """ "the biggest house in the village", "la plus grande maison du village"."""
     plural = d.chance(0.2)
     article = "les" if plural else "le" if noun.gender == "m" else "la"
     adjective = pick_adjective(d, noun, before=d.chance(0.5))
@@ -441,7 +441,8 @@ def _superlative(d: Derivation, noun: Noun) -> Phrase:
     else:
         form = ["plus", *form]
     head = noun.french[plural]
-    french = [article, *form, head] if adjective.before else [article, head, article, *form]
+    ordered = [article, *form, head] if adjective.before else [article, head, article, *form]
+    french = _liaison(ordered)
     if d.chance(0.4):
         place = noun_phrase(d, "place", fixed="definite", simple=True)
         english += ["in", *place.english]
@@ -450,7 +451,7 @@ def _superlative(d: Derivation, noun: Noun) -> Phrase:
 
 
 def superlative(adjective: Adjective) -> str:
-    """"biggest", "best", "most dangerous"."""
+    """ "biggest", "best", "most dangerous"."""
     if adjective.name == "good":
         return "best"
     if adjective.comparative:
@@ -459,7 +460,7 @@ def superlative(adjective: Adjective) -> str:
 
 
 def _possessed(d: Derivation, noun: Noun) -> Phrase:
-    """"the king's horse", "le cheval du roi"; "the roof of the house" for things."""
+    """ "the king's horse", "le cheval du roi"; "the roof of the house" for things."""
     plural = d.chance(0.25)
     article = "les" if plural else "le" if noun.gender == "m" else "la"
     words = _qualified(d, noun, plural)
@@ -469,7 +470,7 @@ def _possessed(d: Derivation, noun: Noun) -> Phrase:
     else:
         owner = _owner(d)
         english = [*owner.english[:-1], owner.english[-1] + "'s", *words[0]]
-    french = [article, *words[1], "de", *owner.french]
+    french = [*_liaison([article, *words[1]]), "de", *owner.french]
     return Phrase(english, french, noun.gender, 5 if plural else 2, noun)
 
 

@@ -51,7 +51,7 @@ _NONE = Choice([verb for verb in VERBS if verb.sort == "none"])
 _PLACE = Choice([v for v in VERBS if v.sort in ("in", "enter") or v.name in _TOWARDS])
 TOWARDS = Choice([v for v in VERBS if v.name in _TOWARDS])
 _NOTHING = Choice([verb for verb in _DIRECT if verb.sort in ("any", "thing", "food")])
-_ACTIVE = [verb for verb in _DIRECT if not verb.stative and not verb.french.infinitive == "quitter"]
+_ACTIVE = [verb for verb in _DIRECT if not verb.stative and verb.french.infinitive != "quitter"]
 _GIVING = Choice(GIVING)
 _TAKING = {
     noun.name: Choice([verb for verb in _DIRECT if accepts(verb.sort, noun)])
@@ -147,9 +147,7 @@ def placed(d: Derivation, choice: Choice = _PLACE) -> Predicate:
     if verb.sort == "in":
         english, french = d.pick(_AT)
         place = noun_phrase(d, "place", fixed=kind, simple=True)
-        return Predicate(
-            verb, [*english, *place.english], [*french, *place.french], frozen=True
-        )
+        return Predicate(verb, [*english, *place.english], [*french, *place.french], frozen=True)
     place = noun_phrase(d, "place", fixed=kind, simple=True)
     if verb.sort == "enter":
         return Predicate(verb, place.english, ["dans", *place.french], frozen=True)
@@ -189,6 +187,13 @@ def giving(
     return Predicate(verb, english, [*thing_french, "à", *person.french], clitics, agreement)
 
 
+def taking(d: Derivation, noun: Noun) -> Verb:
+    """A verb that takes the noun as its direct object; notes the combination."""
+    verb = d.draw(_TAKING[noun.name])
+    d.combinations.add((verb.name, noun.name))
+    return verb
+
+
 def plain(d: Derivation) -> Predicate:
     """A verb without an object: "sleeps", "gets up"."""
     return Predicate(d.draw(_NONE))
@@ -214,7 +219,9 @@ def described(d: Derivation, subject: Phrase, *, simple: bool = False) -> Predic
     if living and kind < 0.2:
         english, french = d.pick(tuple(FEELINGS.items()))
         return Predicate(replace(BE_HAVING, complement=french), [english], be=True)
-    if person and subject.gender == "m" and kind < 0.3 or subject.french == ["elle"] and kind < 0.3:
+    if (person and subject.gender == "m" and kind < 0.3) or (
+        subject.french == ["elle"] and kind < 0.3
+    ):
         return _profession(d, subject)
     if kind < 0.42 and not simple:
         return _comparison(d, subject, living)
@@ -324,8 +331,7 @@ def _subject_relative(d: Derivation, phrase: Phrase) -> Clause:
 
 
 def _object_relative(d: Derivation, phrase: Phrase) -> Clause:
-    verb = d.draw(_TAKING[phrase.noun.name])
-    d.combinations.add((verb.name, phrase.noun.name))
+    verb = taking(d, phrase.noun)
     subject = subject_pronoun(d) if d.chance(0.6) else noun_phrase(d, "subject", simple=True)
     return _inner(d, subject, Predicate(verb, agreement=(phrase.gender, phrase.plural)))
 
