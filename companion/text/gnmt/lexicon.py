@@ -35,10 +35,10 @@ box boîte f, picture image f, window fenêtre f, knife/knives couteau/couteaux 
 hat chapeau/chapeaux m, chair chaise f, boat bateau/bateaux m, shoe chaussure f, dress robe f,
 newspaper journal/journaux m, bicycle vélo m, apple pomme f, egg œuf m, orange orange f,
 lamp lampe f, toy jouet m, coat manteau/manteaux m, glass verre m, bed lit m, bottle bouteille f,
-tool outil m, ladder échelle f, clock horloge f, jewel bijou/bijoux m, star étoile f, gift cadeau/cadeaux m,
-machine machine f, bag sac m, basket panier m, sword épée f, ring bague f, umbrella parapluie m,
-axe hache f, computer ordinateur m, cake gâteau/gâteaux m, bean haricot m, photo photo f,
-instrument instrument m, drawer tiroir m, wheel roue f, cup tasse f, map carte f
+tool outil m, ladder échelle f, clock horloge f, jewel bijou/bijoux m, star étoile f,
+gift cadeau/cadeaux m, machine machine f, bag sac m, basket panier m, sword épée f, ring bague f,
+umbrella parapluie m, axe hache f, computer ordinateur m, cake gâteau/gâteaux m, bean haricot m,
+photo photo f, instrument instrument m, drawer tiroir m, wheel roue f, cup tasse f, map carte f
 RARE telescope télescope m, violin violon m, compass/compasses boussole f, telephone téléphone m,
 guitar guitare f, statue statue f, parachute parachute m, helmet casque m, candle bougie f,
 lantern lanterne f, artichoke artichaut m, harp harpe f, pyramid pyramide f, trumpet trompette f
@@ -46,10 +46,11 @@ lantern lanterne f, artichoke artichaut m, harp harpe f, pyramid pyramide f, tru
 
 PLACES = """
 house maison f, garden jardin m, school école f, market marché m, park parc m, station gare f,
-church église f, castle château/châteaux m, hotel hôtel m, village village m, library bibliothèque f,
-museum musée m, hospital hôpital/hôpitaux m, farm ferme f, restaurant restaurant m,
-office bureau/bureaux m, bridge pont m, factory usine f, beach plage f, island île f, shop magasin m,
-theatre théâtre m, palace palais m, kitchen cuisine f, university université f, inn auberge f
+church église f, castle château/châteaux m, hotel hôtel m, village village m,
+library bibliothèque f, museum musée m, hospital hôpital/hôpitaux m, farm ferme f,
+restaurant restaurant m, office bureau/bureaux m, bridge pont m, factory usine f, beach plage f,
+island île f, shop magasin m, theatre théâtre m, palace palais m, kitchen cuisine f,
+university université f, inn auberge f
 RARE cathedral cathédrale f, stadium stade m, monastery monastère m, laboratory laboratoire m,
 lighthouse phare m, aquarium aquarium m
 """
@@ -72,23 +73,24 @@ BEFORE = """
 big/bigger grand any, small/smaller petit any, old/older vieux/vieille any,
 new/newer nouveau/nouvelle/nouveaux thing, young/younger jeune living,
 beautiful beau/belle/beaux any, pretty/prettier joli any, long/longer long/longue thing,
-nice/nicer gentil/gentille living, fat/fatter gros/grosse living,
-good/better bon/bonne any
+nice/nicer gentil/gentille living, fat/fatter gros/grosse living, good/better bon/bonne any
 """
 AFTER = """
-red rouge thing, white blanc/blanche any, rich/richer riche living, black noir any, blue bleu thing,
-green vert thing, strong/stronger fort living, english anglais any, french français any,
-happy/happier heureux/heureuse living, sad/sadder triste living, dangerous dangereux/dangereuse any,
-expensive cher/chère thing, tired fatigué living, yellow jaune thing, cold/colder froid food,
-broken cassé thing, closed fermé place, quiet tranquille any, empty/emptier vide thing, grey gris any,
-famous célèbre any, lost perdu any, brave courageux/courageuse living, german allemand any,
-heavy/heavier lourd thing, useful utile thing, honest honnête living, hidden caché any,
-strange étrange any, brown marron/marron/marron thing, clean/cleaner propre any,
-royal royal/royale/royaux thing, jealous jaloux/jalouse living, open ouvert place,
-modern moderne thing, interesting intéressant any, wooden en_bois/en_bois/en_bois thing, clever intelligent living,
-forgotten oublié any, spanish espagnol any, lazy/lazier paresseux/paresseuse living,
-ridiculous ridicule any, round rond thing, magic magique thing, polite poli living,
-public public/publique place, hostile hostile living, fresh/fresher frais/fraîche/frais food, excellent excellent food, italian italien/italienne any
+red rouge thing, white blanc/blanche other, rich/richer riche living, black noir other,
+blue bleu other, green vert thing, strong/stronger fort living, english anglais any,
+french français any, happy/happier heureux/heureuse living, sad/sadder triste living,
+dangerous dangereux/dangereuse any, expensive cher/chère thing, tired fatigué living,
+yellow jaune thing, cold/colder froid food, broken cassé thing, closed fermé place,
+quiet tranquille any, empty/emptier vide thing, grey gris other, famous célèbre any, lost perdu any,
+brave courageux/courageuse living, german allemand any, heavy/heavier lourd thing,
+useful utile thing, honest honnête living, hidden caché any, strange étrange any,
+brown marron/marron/marron other, clean/cleaner propre any, royal royal/royale/royaux thing,
+jealous jaloux/jalouse living, open ouvert place, modern moderne thing, interesting intéressant any,
+wooden en_bois/en_bois/en_bois thing, clever intelligent living, forgotten oublié any,
+spanish espagnol any, lazy/lazier paresseux/paresseuse living, ridiculous ridicule any,
+round rond thing, magic magique thing, polite poli living, public public/publique place,
+hostile hostile living, fresh/fresher frais/fraîche/frais food, excellent excellent food,
+italian italien/italienne any
 RARE romantic romantique any, gigantic gigantesque any, mysterious mystérieux/mystérieuse any,
 generous généreux/généreuse living, ambitious ambitieux/ambitieuse living, portuguese portugais any,
 square carré thing, octagonal octogonal/octogonale/octogonaux thing, invisible invisible any,
@@ -102,31 +104,35 @@ VERBS = """
 see/saw/seen voir any, find/found trouver any, love aimer+ any, have/had avoir+ thing,
 want vouloir+ thing, take/took/taken/taking prendre thing, look_for chercher any,
 know/knew/known connaître+ any, buy/bought acheter thing, hear/heard entendre any,
-watch regarder any, eat/ate/eaten manger food, open ouvrir thing, lose/lost/lost/losing perdre thing,
-close fermer thing, wait_for attendre any, help aider person, write/wrote/written/writing écrire letter,
-meet/met rencontrer person, follow suivre any, call appeler person, drink/drank/drunk boire drink,
-carry porter thing, forget/forgot/forgotten/forgetting oublier any, leave/left quitter any,
-draw/drew/drawn dessiner any, break/broke/broken casser thing, understand/understood comprendre person,
-listen_to écouter person, build/built construire place, prepare préparer food,
-choose/chose/chosen choisir thing, keep/kept garder thing, wash laver any, paint peindre any,
-invite inviter person, hide/hid/hidden cacher any, throw/threw/thrown jeter thing,
-prefer/preferred/preferred/preferring préférer+ any, repair réparer thing, admire admirer any,
-steal/stole/stolen voler thing, hold/held tenir thing, receive recevoir thing, protect protéger any,
-thank remercier person, clean nettoyer thing, visit visiter place, pay_for payer thing, hate détester+ any,
-surprise surprendre person, finish finir letter, taste goûter food, accompany accompagner person,
-answer répondre person:à, obey obéir person:à, phone téléphoner person:à, look_like ressembler+ any:à,
-talk_to parler person:à, need avoir_besoin+ any:de, talk_about parler any:de,
-dream_of rêver any:de, remember se_souvenir+ any:de, look_after s'occuper living:de,
-make_fun_of se_moquer person:de,
+watch regarder any, eat/ate/eaten manger food, open ouvrir thing,
+lose/lost/lost/losing perdre thing, close fermer thing, wait_for attendre any, help aider person,
+write/wrote/written/writing écrire letter, meet/met rencontrer person, follow suivre any,
+call appeler person, drink/drank/drunk boire drink, carry porter thing,
+forget/forgot/forgotten/forgetting oublier any, leave/left quitter any,
+draw/drew/drawn dessiner any, break/broke/broken casser thing,
+understand/understood comprendre person, listen_to écouter person, build/built construire place,
+prepare préparer food, choose/chose/chosen choisir thing, keep/kept garder thing, wash laver any,
+paint peindre any, invite inviter person, hide/hid/hidden cacher any,
+throw/threw/thrown jeter thing, prefer/preferred/preferred/preferring préférer+ any,
+repair réparer thing, admire admirer any, steal/stole/stolen voler thing, hold/held tenir thing,
+receive recevoir thing, protect protéger any, thank remercier person, clean nettoyer thing,
+visit visiter place, pay_for payer thing, hate détester+ any, surprise surprendre person,
+finish finir letter, taste goûter food, accompany accompagner person, answer répondre person:à,
+obey obéir person:à, phone téléphoner person:à, look_like ressembler+ any:à,
+talk_to parler person:à, need avoir_besoin+ any:de, talk_about parler any:de, dream_of rêver any:de,
+remember se_souvenir+ any:de, look_after s'occuper living:de, make_fun_of se_moquer person:de,
 sleep/slept dormir none, work travailler none, sing/sang/sung chanter none, laugh rire none,
-arrive arriver none, fall/fell/fallen tomber none, run/ran/run/running courir none, dance danser none,
-walk marcher none, leave/left partir none, cry pleurer none, swim/swam/swum/swimming nager none,
-stay rester none, play jouer none, smile sourire none, travel/travelled/travelled/travelling voyager none,
-die/died/died/dying mourir none, shout crier none, get_up/got_up/got_up/getting_up se_lever none,
+arrive arriver none, fall/fell/fallen tomber none, run/ran/run/running courir none,
+dance danser none, walk marcher none, leave/left partir none, cry pleurer none,
+swim/swam/swum/swimming nager none, stay rester none, play jouer none, smile sourire none,
+travel/travelled/travelled/travelling voyager none, die/died/died/dying mourir none,
+shout crier none, get_up/got_up/got_up/getting_up se_lever none,
 wake_up/woke_up/woken_up/waking_up se_réveiller none, hurry se_dépêcher none, rest se_reposer none,
-stop/stopped/stopped/stopping s'arrêter none, get_dressed/got_dressed/got_dressed/getting_dressed s'habiller none,
-go/went/gone aller place, return retourner place, come_back/came_back/come_back/coming_back revenir place,
-come/came/come/coming venir place, live habiter in, enter entrer enter, get_lost/got_lost/got_lost/getting_lost se_perdre in
+stop/stopped/stopped/stopping s'arrêter none,
+get_dressed/got_dressed/got_dressed/getting_dressed s'habiller none, go/went/gone aller place,
+return retourner place, come_back/came_back/come_back/coming_back revenir place,
+come/came/come/coming venir place, live habiter in, enter entrer enter,
+get_lost/got_lost/got_lost/getting_lost se_perdre in
 RARE photograph photographier any, congratulate féliciter person, hypnotise hypnotiser person,
 abandon abandonner any, measure mesurer thing, decorate décorer thing, insult insulter person,
 consult consulter person, polish polir thing, hesitate hésiter none, stroll se_promener none
@@ -155,7 +161,8 @@ continue continuer à, promise promettre de, dare oser -
 
 # "be hungry": French "avoir faim"
 FEELINGS = """
-hungry faim, thirsty soif, cold froid, right raison, sleepy sommeil, wrong tort, hot chaud, afraid peur
+hungry faim, thirsty soif, cold froid, right raison, sleepy sommeil, wrong tort, hot chaud,
+afraid peur
 """
 # Professions that stay the same for a woman: "she is a doctor", "elle est médecin".
 PROFESSIONS = """
@@ -168,8 +175,8 @@ rains/rained/rain/raining pleuvoir, snows/snowed/snow/snowing neiger
 
 FREQUENCY = "often souvent, always toujours, sometimes parfois, already déjà"
 MANNER = """
-quickly rapidement, well bien, slowly lentement, easily facilement, badly mal, quietly tranquillement,
-carefully soigneusement, patiently patiemment, secretly secrètement
+quickly rapidement, well bien, slowly lentement, easily facilement, badly mal,
+quietly tranquillement, carefully soigneusement, patiently patiemment, secretly secrètement
 """
 
 # english | french | the tenses it goes with: p(resent), d (past), f(uture), a(ny)
@@ -217,7 +224,7 @@ behind | derrière
 next to | à côté de
 """
 
-# infinitive: present | past participle | future stem | auxiliary, if it is être
+# Verb tables: infinitive: present | past participle | future stem | auxiliary, if it is être
 IRREGULAR = """
 être: suis es est sommes êtes sont | été | ser
 avoir: ai as a avons avez ont | eu | aur

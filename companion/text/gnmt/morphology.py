@@ -63,12 +63,12 @@ def english_verb(forms: str) -> EnglishVerb:
         past = base + "ed"
     participle = heads[2] if len(heads) > 2 else past
     ing = heads[3] if len(heads) > 3 else (base[:-1] if silent_e else base) + "ing"
-    third = "has" if base == "have" else _add_s(base)
+    third = {"have": "has", "go": "goes"}.get(base) or _add_s(base)
     return EnglishVerb(*(form + tail for form in (base, third, past, participle, ing)))
 
 
 def _add_s(word: str) -> str:
-    if word.endswith(("s", "x", "ch", "sh", "o")):
+    if word.endswith(("s", "x", "ch", "sh")):
         return word + "es"
     if word.endswith("y") and word[-2] not in "aeiou":
         return word[:-1] + "ies"

@@ -139,6 +139,8 @@ def suits(adjective: Adjective, noun: Noun) -> bool:
         return noun.sort != "food" or adjective.name == "good"
     if adjective.sort == "living":
         return noun.sort in ("person", "animal")
+    if adjective.sort == "other":  # colours: of anything but people
+        return noun.sort in ("animal", "thing", "place")
     if adjective.sort == "thing":
         return noun.sort in ("thing", "place")
     return adjective.sort == noun.sort
@@ -364,7 +366,7 @@ def noun_phrase(
     """A noun phrase of the given sort, its French agreeing throughout.
 
     ``negated``: the direct object of a negated verb, where "un", "des" and "du" become "de".
-    ``fixed``: the determiner, free when empty. ``simple``: no possessor and no coordination.
+    ``fixed``: the determiner, free when empty. ``simple``: no possessor, no coordination.
     """
     if noun is None and not fixed and not negated and not simple and sort in ("subject", "any"):
         if d.chance(0.08):
@@ -387,20 +389,20 @@ def noun_phrase(
         english = [english_article(qualified[0][0])]
     if french == ["des"] and qualified[2]:
         french = ["de"]  # "de grands arbres": before a preposed adjective
-    if french[-1] == "DU" and qualified[2] and not negated:
-        french = ["DU"]
     return Phrase(
         english + qualified[0],
-        _liaison(french + qualified[1]),
+        _liaison(french + qualified[1], plural),
         noun.gender,
         5 if plural else 2,
         noun,
     )
 
 
-def _liaison(french: list[str]) -> list[str]:
-    """Forms before a vowel within the noun phrase: "mon amie", "cet arbre", "un bel homme"."""
+def _liaison(french: list[str], plural: bool) -> list[str]:
+    """Forms before a vowel in the singular: "mon amie", "cet arbre", "un bel homme"."""
     words = list(french)
+    if plural:
+        return words
     for position in range(len(words) - 1):
         if words[position] in _BEFORE_VOWEL and starts_with_vowel(words[position + 1]):
             words[position] = _BEFORE_VOWEL[words[position]]
@@ -442,7 +444,7 @@ def _superlative(d: Derivation, noun: Noun) -> Phrase:
         form = ["plus", *form]
     head = noun.french[plural]
     ordered = [article, *form, head] if adjective.before else [article, head, article, *form]
-    french = _liaison(ordered)
+    french = _liaison(ordered, plural)
     if d.chance(0.4):
         place = noun_phrase(d, "place", fixed="definite", simple=True)
         english += ["in", *place.english]
@@ -470,7 +472,7 @@ def _possessed(d: Derivation, noun: Noun) -> Phrase:
     else:
         owner = _owner(d)
         english = [*owner.english[:-1], owner.english[-1] + "'s", *words[0]]
-    french = [*_liaison([article, *words[1]]), "de", *owner.french]
+    french = [*_liaison([article, *words[1]], plural), "de", *owner.french]
     return Phrase(english, french, noun.gender, 5 if plural else 2, noun)
 
 
