@@ -50,7 +50,7 @@ def load_asterisk(split: str, folder: str | Path | None = None, words_only: bool
 
     Raises ``FileNotFoundError`` with the remedy when there are no prompts in the folder.
     """
-    folder = Path(folder or os.environ.get("COURSE_ASTERISK") or ASTERISK_FOLDER)
+    folder = Path(folder) if folder else asterisk_folder()
     paths = [
         path
         for path in sorted(folder.rglob("*.wav"))
@@ -67,6 +67,11 @@ def load_asterisk(split: str, folder: str | Path | None = None, words_only: bool
     return _load(
         [(path, "Allison") for path in chosen], folder, [_asterisk_text(p) for p in chosen]
     )
+
+
+def asterisk_folder() -> Path:
+    """Where the prompts are expected: the environment's ``COURSE_ASTERISK``, or Debian's place."""
+    return Path(os.environ.get("COURSE_ASTERISK") or ASTERISK_FOLDER)
 
 
 def _asterisk_text(path: Path) -> str:
