@@ -54,3 +54,25 @@ export function choices({ label, options, chosen, onChange }) {
   });
   return field;
 }
+
+/** A choice between a few named values, as radio buttons; `onChange(index)` hears the choice. */
+export function fewChoices({ label, options, chosen, onChange }) {
+  const group = `live-${++count}`;
+  const field = element("fieldset", "live-few", element("legend", "", label));
+  options.forEach((name, index) => {
+    const input = element("input");
+    Object.assign(input, { type: "radio", name: group, checked: index === chosen });
+    input.addEventListener("change", () => onChange(index));
+    field.append(element("label", "", input, ` ${name}`));
+  });
+  return field;
+}
+
+/** A group of buttons, one a word; pressing one calls `onPress(word)`. */
+export function wordButtons(label, words, onPress) {
+  const group = element("div", "live-words");
+  group.setAttribute("role", "group");
+  group.setAttribute("aria-label", label);
+  group.append(...words.map((word) => button(word, () => onPress(word))));
+  return group;
+}
