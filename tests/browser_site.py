@@ -195,3 +195,16 @@ def wait_for(page: Page, name: str, value: object, act: Callable[[], object]) ->
         arg=[name, value],
     )
     return found.json_value()
+
+
+class Random:
+    """kit/random.js, written again."""
+
+    def __init__(self, seed: int, stream: int):
+        self.state = (seed ^ (stream + 1) * 0x9E3779B9) & 0xFFFFFFFF
+
+    def __call__(self) -> float:
+        self.state = (self.state + 0x6D2B79F5) & 0xFFFFFFFF
+        mixed = (self.state ^ self.state >> 15) * (self.state | 1) & 0xFFFFFFFF
+        mixed ^= mixed + (mixed ^ mixed >> 7) * (mixed | 61) & 0xFFFFFFFF
+        return (mixed ^ mixed >> 14) / 2**32

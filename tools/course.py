@@ -21,7 +21,8 @@ from pathlib import Path
 
 from tools.environments import ROOT, Refusal, ready_environment, script_of
 
-BROWSER_TESTS = ("tests/test_site.py", "tests/test_browser.py")
+# Each chapter's test_page.py drives its live model.
+BROWSER_TESTS = ("tests/test_site.py", "tests/test_browser.py", "tests/*/*/test_page.py")
 # What pages are made from besides the files that Sphinx watches.
 PAGE_SOURCES = (
     "companion/**/*.py",
@@ -164,7 +165,7 @@ def test() -> None:
     one_thread()
     pytest = [str(python), "-m", "pytest"]
     ruff = [str(python), "-m", "ruff"]
-    not_browser = [f"--ignore={path}" for path in BROWSER_TESTS]
+    not_browser = [f"--ignore={path}" for path in browser_tests()]
     notebooks = [path for path in NOTEBOOKS if (ROOT / path).exists()]
     run_stages(
         [
@@ -178,9 +179,15 @@ def test() -> None:
                 "every notebook from top to bottom, at smoke size, network closed",
                 [[*pytest, "-n", "2", "--nbmake", "--nbmake-timeout=300", *notebooks]],
             ),
-            ("the site in a browser", [[*pytest, *BROWSER_TESTS]]),
+            ("the site in a browser", [[*pytest, *browser_tests()]]),
         ]
     )
+
+
+def browser_tests(root: Path = ROOT) -> list[str]:
+    """The test files that need the built site; everything else must pass without it."""
+    found = [sorted(root.glob(pattern)) for pattern in BROWSER_TESTS]
+    return [path.relative_to(root).as_posix() for paths in found for path in paths]
 
 
 def known_chapters(root: Path = ROOT) -> list[str]:
@@ -212,7 +219,7 @@ def check(chapter: str) -> None:
     files = [place for place in places if (ROOT / place).exists()]
     notebooks = [f"{folder}/{chapter}.ipynb" for folder in NOTEBOOKS]
     notebooks = [place for place in notebooks if (ROOT / place).exists()]
-    not_browser = [f"--ignore={path}" for path in BROWSER_TESTS]
+    not_browser = [f"--ignore={path}" for path in browser_tests()]
     run_stages(
         [
             ("ruff", [[*ruff, "check", *files], [*ruff, "format", "--check", *files]]),

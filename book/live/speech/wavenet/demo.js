@@ -50,9 +50,10 @@ function panel(stage, { settings, speaker }) {
   bar.setAttribute("aria-label", "Samples made");
   const [rate, note] = [element("p", "live-help"), element("p", "live-help")];
   const said = element("p");
+  said.style = "margin: 1.1rem 0 0; min-height: 1.6em"; // so that nothing jumps when it speaks
   said.setAttribute("role", "status");
   const results = element("figure", "", wave.element, bar, rate, player.element, note);
-  results.style = "margin: 1.1rem 0 0";
+  results.style = "margin: 0.6rem 0 0; padding: 0";
   results.hidden = true;
   let asked = 0;
 
@@ -73,23 +74,25 @@ function panel(stage, { settings, speaker }) {
       return;
     }
     const { runs, unseen } = settings.tracks[text][voice];
-    const by = `“${text}” by the ${settings.voices[voice].name}`;
-    wave.begin(runs, settings.phonemes, `Waveform of ${by}`);
+    const what = `“${text}” in the voice “${settings.voices[voice].name}”`;
+    wave.begin(runs, settings.phonemes, `Waveform of ${what}`);
     bar.max = runs.reduce((sum, [, samples]) => sum + samples, 0);
     bar.value = 0;
-    said.textContent = `Making ${by}.`;
+    bar.hidden = false;
+    said.textContent = `Making ${what}.`;
     note.textContent = unseen ? UNSEEN : "";
     rate.textContent = "";
     try {
       const ended = await make(runs);
       if (request !== asked) return; // the reader has asked for something else
       const seconds = (wave.samples().length / settings.sample_rate).toFixed(2);
-      said.textContent = `${ended ? "Made" : "Stopped"} ${by}: ${seconds} s of sound.`;
+      said.textContent = `${ended ? "Made" : "Stopped"} ${what}: ${seconds} s of sound.`;
       player.show(wave.samples());
       if (ended) player.play();
     } catch (error) {
       said.textContent = `The model failed: ${error.message}`;
     }
+    bar.hidden = true;
     form.running(false);
   }
 

@@ -19,7 +19,7 @@ export function refusal(text, { groups, tracks }) {
   const known = `It knows ${allTexts(groups)}.`;
   if (!text) return `Write a word first. ${known}`;
   if (Object.hasOwn(tracks, text)) return null;
-  return `The model cannot say “${text}”: it is told which phonemes to say, and has none for it. ${known}`;
+  return `The model cannot say “${text}”: nobody gave it the phonemes. ${known}`;
 }
 
 /** How fast samples came, in words, beside the `sampleRate` of real time. */
@@ -55,6 +55,7 @@ function seedField(value) {
   const input = element("input", "live-text-input");
   Object.assign(input, { type: "number", id: "wavenet-seed", value, required: true });
   Object.assign(input, { min: 0, max: 999999, step: 1 });
+  input.style.width = "100%";
   const label = element("label", "live-caption", "Seed");
   label.htmlFor = input.id;
   const field = element("div", "", label, input);
