@@ -16,7 +16,9 @@ SMALL = Architecture(
     num_speakers=2,
     num_phonemes=3,
 )
-SETTINGS = train.Settings(architecture=SMALL, steps=6, batch_size=2, length=50, learning_rate=1e-2)
+SETTINGS = train.Settings(
+    architecture=SMALL, steps=6, minutes=0, batch_size=2, length=50, learning_rate=1e-2
+)
 
 
 @pytest.fixture
