@@ -28,6 +28,8 @@ def close_network() -> None:
 
 
 close_network()
+# What test modules share, whose asserts should explain themselves as theirs do.
+pytest.register_assert_rewrite("tests.browser_site")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

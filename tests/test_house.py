@@ -273,6 +273,14 @@ def test_ci_run_is_a_valid_executable_script() -> None:
     assert subprocess.run(["bash", "-n", script]).returncode == 0
 
 
+def test_what_drives_a_browser_is_kept_from_the_unit_tests() -> None:
+    mark = "\npytestmark = pytest.mark.browser\n"
+    files = {path.relative_to(ROOT).as_posix(): path for path in ROOT.glob("tests/**/test_*.py")}
+    marked = {name for name, path in files.items() if mark in path.read_text(encoding="utf-8")}
+    assert "tests/vision/sketch_rnn/test_page.py" in marked
+    assert set(course.browser_tests()) == marked | {"tests/test_site.py"}
+
+
 def test_a_failing_stage_is_named_and_stops_the_rest(capsys: pytest.CaptureFixture) -> None:
     fails = [sys.executable, "-c", "raise SystemExit(3)"]
     with pytest.raises(environments.Refusal, match="stage 2/3: the second"):
