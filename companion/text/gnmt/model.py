@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from companion.seeds import generator
+
 FIRST_RESIDUAL = 2  # "from the layer third from the bottom" (figure 1), counted from 0
 
 
@@ -61,17 +63,22 @@ class State:
         return State(self.h[index], self.c[index])
 
 
+@dataclass(frozen=True)
 class Dropout:
-    """Sets entries to 0 with a given probability, drawn from ``noise``; does nothing without it."""
+    """Sets entries to 0 with the given probability, drawn from ``noise``; nothing without it."""
 
-    def __init__(self, probability: float, noise: torch.Generator | None):
-        self.probability, self.noise = probability, noise
+    probability: float = 0.0
+    noise: torch.Generator | None = None
 
     def __call__(self, inputs: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """The inputs, those that are kept scaled up so that the mean stays as it was."""
         if self.noise is None or self.probability == 0:
             return inputs
-        kept = torch.rand(inputs.shape, generator=self.noise, device=inputs.device)
-        return inputs * (kept >= self.probability) / (1 - self.probability)
+        drawn = torch.rand(inputs.shape, generator=self.noise, device=inputs.device)
+        return inputs * (drawn >= self.probability) / (1 - self.probability)
+
+
+NO_DROPOUT = Dropout()
 
 
 def reverse(
@@ -175,15 +182,14 @@ class Decoder(nn.Module):
         need nothing from a later step, so each reads the whole sequence at once.
         """
         h, c = state.h[:, 0], state.c[:, 0]
-        outputs, contexts, weights = [], [], []
+        steps = []
         for piece in embedded.unbind(dim=1):
             context, weight = self.look(h, memory)
             h, c = self.bottom(torch.cat([piece, context], dim=1), (h, c))
-            for values, value in zip(
-                (outputs, contexts, weights), (h, context, weight), strict=True
-            ):
-                values.append(value)
-        below, contexts = torch.stack(outputs, dim=1), torch.stack(contexts, dim=1)
+            steps.append((h, context, weight))
+        below, contexts, weights = (
+            torch.stack(values, dim=1) for values in zip(*steps, strict=True)
+        )
         last_h, last_c = [h], [c]
         for layer, lstm in enumerate(self.upper, start=1):
             start = (state.h[None, :, layer].contiguous(), state.c[None, :, layer].contiguous())
@@ -193,7 +199,7 @@ class Decoder(nn.Module):
             last_h.append(h[0])
             last_c.append(c[0])
         state = State(torch.stack(last_h, dim=1), torch.stack(last_c, dim=1))
-        return below, torch.stack(weights, dim=1), state
+        return below, weights, state
 
 
 class Translator(nn.Module):
@@ -224,7 +230,7 @@ class Translator(nn.Module):
         self,
         sources: Int64[Tensor, "batch source"],
         lengths: Int64[Tensor, " batch"],
-        dropout: Dropout = Dropout(0, None),
+        dropout: Dropout = NO_DROPOUT,
     ) -> Memory:
         """What the decoder needs of the sources, which end with the end sign."""
         encodings = self.encoder(sources, lengths, dropout)
@@ -243,14 +249,12 @@ class Translator(nn.Module):
     ) -> tuple[Float[Tensor, "batch vocabulary"], Float[Tensor, "batch source"], State]:
         """Log probabilities of every next piece, the attention's weights, and the next state."""
         embedded = self.decoder.embedding(pieces)[:, None]
-        outputs, weights, state = self.decoder.read(embedded, memory, state, Dropout(0, None))
+        outputs, weights, state = self.decoder.read(embedded, memory, state, NO_DROPOUT)
         return self.decoder.output(outputs[:, 0]).log_softmax(dim=1), weights[:, 0], state
 
 
 def new_model(architecture: Architecture, seed: int, weight_range: float = 0.04) -> Translator:
     """A model with weights uniform in ±``weight_range`` (section 8.2), which ``seed`` decides."""
-    from companion.seeds import generator
-
     model = Translator(architecture)
     stream = generator(seed, "weights")
     with torch.no_grad():
