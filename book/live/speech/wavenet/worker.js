@@ -2,7 +2,7 @@
 //
 // It hears {kind: "open", url, settings}, {kind: "say", id, speaker, runs, temperature, seed} and
 // {kind: "stop"}. It says {kind: "opened"}, {kind: "codes", id, codes, seconds} again and again,
-// {kind: "ended", id, seconds}, where seconds are those since the word was begun, and
+// where seconds are those since the word was begun, {kind: "ended", id} and
 // {kind: "failed", message}.
 
 import { openGraph } from "../../kit/session.js";
