@@ -54,6 +54,11 @@ def tokenize(sentence: str) -> list[str]:
     return _TOKEN.findall(sentence)
 
 
+def untokenize(words: list[str]) -> str:
+    """The sentence of these words and marks: an elided word touches the next, "l'arbre"."""
+    return " ".join(words).replace("' ", "'")
+
+
 # --- the grammar's sentences -------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from companion.text.gnmt.data import Pairs, tokenize
+from companion.text.gnmt.data import Pairs, tokenize, untokenize
 
 
 def word_for_word(training: Pairs, sources: list[str], rounds: int = 5) -> list[str]:
@@ -32,7 +32,7 @@ def word_for_word(training: Pairs, sources: list[str], rounds: int = 5) -> list[
             for word, row in counts.items()
         }
     best = {word: max(row, key=row.get) for word, row in dictionary.items()}
-    return [" ".join(best.get(word, word) for word in tokenize(source)) for source in sources]
+    return [untokenize([best.get(word, word) for word in tokenize(source)]) for source in sources]
 
 
 def nearest_neighbour(training: Pairs, sources: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from io import BytesIO
 from itertools import pairwise
 from typing import Protocol
 
-from companion.text.gnmt.data import tokenize
+from companion.text.gnmt.data import tokenize, untokenize
 
 PADDING, BEGIN, END, UNKNOWN = range(4)
 SIGNS = ("<pad>", "<s>", "</s>", "<unk>")
@@ -39,7 +39,7 @@ class Vocabulary(Protocol):
 
 def clean(text: str) -> str:
     """What a reader wrote, in the grammar's form: lower case, marks apart, one apostrophe."""
-    return _written(tokenize(unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")))
+    return untokenize(tokenize(unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")))
 
 
 # --- merges by hand ----------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class WordVocabulary:
 
     def decode(self, numbers: Sequence[int]) -> str:
         """The sentence of these words, up to the first end sign; elided words touch the next."""
-        return _written(_texts(self.words, numbers))
+        return untokenize(_texts(self.words, numbers))
 
 
 def learn_wordpieces(sentences: Iterable[str], size: int) -> Wordpieces:
@@ -195,11 +195,6 @@ def _checked(entries: Sequence[str]) -> tuple[str, ...]:
         twice = next(entry for entry, number in Counter(entries).items() if number > 1)
         raise VocabularyError(f"{twice!r} stands in the vocabulary more than once")
     return tuple(entries)
-
-
-def _written(words: list[str]) -> str:
-    """Words with spaces between them, but none after an elision: "l'arbre"."""
-    return " ".join(words).replace("' ", "'")
 
 
 def _texts(entries: Sequence[str], numbers: Sequence[int]) -> list[str]:
