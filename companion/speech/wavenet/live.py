@@ -5,7 +5,6 @@
 from it.
 """
 
-import dataclasses
 import json
 import sys
 from itertools import groupby
@@ -30,7 +29,7 @@ from companion.speech.wavenet.data import (
     MU,
     PHONEMES,
     SILENT_CODE,
-    Clips,
+    every_fifth,
     is_unseen,
     load_clips,
     phoneme_track,
@@ -154,19 +153,6 @@ def held_out_bits(model: WaveNet) -> float:
     A fifth holds every voice and most texts; all of them would take a minute to score.
     """
     return evaluate(model, every_fifth(load_clips("test")))
-
-
-def every_fifth(clips: Clips) -> Clips:
-    """The clips 0, 5, 10, ..."""
-    chosen = slice(None, None, 5)
-    return dataclasses.replace(
-        clips,
-        codes=clips.codes[chosen],
-        phonemes=clips.phonemes[chosen],
-        speakers=clips.speakers[chosen],
-        texts=clips.texts[chosen],
-        names=clips.names[chosen],
-    )
 
 
 def load_shipped(path: Path = WEIGHTS) -> WaveNet:
