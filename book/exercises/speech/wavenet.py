@@ -551,7 +551,7 @@ assert all(torch.equal(*pair) for pair in zip(before, queues, strict=True)), (
 # window the logits of **the code that comes after it**. Any method is allowed; `seed` is for whatever you draw at random.
 #
 # **What to reach**: at most **3.8 bits a sample**, on average over the windows. Equal logits cost 5 bits, and how often each
-# code comes in the clips costs about 4.5. The test below tries one speed. Others will be tried, with $P$ from 9 to 15. Your function
+# code comes in the clips costs about 4.7. The test below tries one speed. Others will be tried, with $P$ from 9 to 15. Your function
 # has 1.5 seconds on one core.
 #
 # A hint: a stack like that of exercise 6, with 16 channels, is enough. Count how far back it hears before you train it. Where all
