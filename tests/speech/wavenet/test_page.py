@@ -231,6 +231,8 @@ def test_on_a_phone_a_finger_picks_a_word_and_nothing_overflows(visit: Visit) ->
     page.get_by_text("words of the lexicon").tap()
     tap = page.get_by_role("button", name="seven", exact=True).tap
     assert wait_for(page, "kind", "speech", tap)["text"] == "seven"
+    box = page.locator(".live figure svg").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE[1], "the waveform is out of sight"
     assert overflowing(page) == []
 
 

@@ -76,6 +76,7 @@ function panel(stage, { settings, speaker }) {
     const { runs, unseen } = settings.tracks[text][voice];
     const what = `“${text}” in the voice “${settings.voices[voice].name}”`;
     wave.begin(runs, settings.phonemes, `Waveform of ${what}`);
+    wave.element.scrollIntoView({ block: "nearest" }); // below an unfolded list it is out of sight
     bar.max = runs.reduce((sum, [, samples]) => sum + samples, 0);
     bar.value = 0;
     bar.hidden = false;
