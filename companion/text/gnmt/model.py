@@ -253,11 +253,17 @@ class Translator(nn.Module):
         return self.decoder.output(outputs[:, 0]).log_softmax(dim=1), weights[:, 0], state
 
 
-def new_model(architecture: Architecture, seed: int, weight_range: float = 0.04) -> Translator:
-    """A model with weights uniform in ±``weight_range`` (section 8.2), which ``seed`` decides."""
+def new_model(
+    architecture: Architecture,
+    seed: int,
+    weight_range: float = 0.04,
+    embedding_range: float = 0.04,
+) -> Translator:
+    """A model that ``seed`` decides, with weights uniform in ±``weight_range`` (section 8.2)."""
     model = Translator(architecture)
     stream = generator(seed, "weights")
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.uniform_(-weight_range, weight_range, generator=stream)
+        for name, parameter in model.named_parameters():
+            limit = embedding_range if "embedding" in name else weight_range
+            parameter.uniform_(-limit, limit, generator=stream)
     return model

@@ -41,7 +41,10 @@ class Settings:
     sgd_learning_rate: float = 0.5
     halvings: int = 6
     gradient_clip: float = 5.0
-    weight_range: float = 0.1
+    weight_range: float = 0.18
+    # Embeddings of the weights' range drown in the biases of so small a network, and its attention
+    # finds nothing for thousands of steps.
+    embedding_range: float = 1.7
 
     @property
     def steps(self) -> int:
@@ -70,6 +73,7 @@ SETTINGS = {
         adam_learning_rate=2e-4,
         halvings=4,
         weight_range=0.04,
+        embedding_range=0.04,
     ),
 }
 
@@ -124,7 +128,9 @@ def train(
     With a ``checkpoint`` path an interrupted run goes on where it was last saved, with the numbers
     it would have had. Raises ``FloatingPointError`` when the loss is not finite.
     """
-    model = new_model(settings.architecture, seed, settings.weight_range).to(device)
+    model = new_model(
+        settings.architecture, seed, settings.weight_range, settings.embedding_range
+    ).to(device)
     adam = torch.optim.Adam(model.parameters(), lr=settings.adam_learning_rate)
     sgd = torch.optim.SGD(model.parameters(), lr=settings.sgd_learning_rate)
     noise = generator(seed, "dropout", device=str(device))
