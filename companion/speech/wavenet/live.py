@@ -29,10 +29,10 @@ from companion.speech.wavenet.data import (
     MU,
     PHONEMES,
     SILENT_CODE,
-    every_fifth,
     is_unseen,
     load_clips,
     phoneme_track,
+    thin_out,
 )
 from companion.speech.wavenet.model import WaveNet
 from companion.speech.wavenet.train import SETTINGS, Settings, evaluate, train
@@ -152,7 +152,7 @@ def held_out_bits(model: WaveNet) -> float:
 
     A fifth holds every voice and most texts; all of them would take a minute to score.
     """
-    return evaluate(model, every_fifth(load_clips("test")))
+    return evaluate(model, thin_out(load_clips("test"), 5))
 
 
 def load_shipped(path: Path = WEIGHTS) -> WaveNet:
