@@ -7,7 +7,7 @@ import torch
 
 from companion.claims import Claim, Metrics, PaperFigure, Study
 from companion.seeds import generator
-from companion.speech.wavenet.data import Clips, bigram_bits, thin_out, load_clips, unigram_bits
+from companion.speech.wavenet.data import Clips, bigram_bits, load_clips, thin_out, unigram_bits
 from companion.speech.wavenet.generate import CachedNetwork, generate_cached
 from companion.speech.wavenet.judge import WORDS, load_judge
 from companion.speech.wavenet.model import Architecture, WaveNet, new_model

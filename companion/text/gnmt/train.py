@@ -36,8 +36,8 @@ class Settings:
     adam_steps: int
     sgd_steps: int
     minutes: float  # expected for these steps on two cores
-    most_pieces: int = 2000
-    adam_learning_rate: float = 2e-3
+    most_pieces: int = 1500
+    adam_learning_rate: float = 6e-3
     sgd_learning_rate: float = 0.5
     halvings: int = 6
     gradient_clip: float = 5.0
