@@ -119,8 +119,8 @@ def main() -> None:
     for batch in (1, 16):
         rate = cached_rate(COMPARED, batch)
         print(f"  cached, batch {batch}: {rate:,.0f} samples/s, {rate / naive:,.0f} times naive")
-    twelve = [(6, 2), (3, 4), (2, 6), (1, 12)]
-    report_growth("field, at 12 layers", twelve, by_depth=False)
+    same_depth = [(4, 6), (3, 8), (2, 12)]
+    report_growth("field, at 24 layers", same_depth, by_depth=False)
     report_growth("depth, in blocks of 6", [(1, 6), (2, 6), (4, 6), (8, 6)], by_depth=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:,.0f} MiB")

@@ -161,7 +161,6 @@ middle = slice(1500, 1900)
 axes[1].plot(1000 * seconds[middle], sound[middle], marker=".", markersize=3)
 axes[0].set(xlabel="seconds", ylim=(-1, 1))
 axes[1].set(xlabel="milliseconds")
-figure.tight_layout()
 show(
     figure,
     "Above, the wave of the word seven, cut into its phonemes. Below, 50 "
@@ -543,7 +542,8 @@ def step_layer(layer, older, newer, speakers, phonemes):
 # these sizes calling an operation costs more than its arithmetic. All three, from the same random numbers:
 
 # %%
-speakers, phonemes = batch.speakers, batch.phonemes[:, 300:420]
+span = 40 if SIZE == "smoke" else 200
+speakers, phonemes = batch.speakers, batch.phonemes[:, 300 : 300 + span]
 noise = torch.rand(phonemes.shape, generator=generator(0, "generation"))
 arguments = (network, speakers, phonemes, noise)
 said = {}
@@ -559,7 +559,7 @@ print("and every sample is the same")
 
 # %% [markdown]
 # Two voices at once, as you see: generation in batch costs little more than one. Now let the field grow while the number
-# of layers stays at twelve:
+# of layers stays at 24:
 
 # %%
 fields, costs = [], {"naive": [], "cached": []}
@@ -582,7 +582,7 @@ show(
     figure,
     "Milliseconds a sample against the receptive field: the naive curve "
     "rises, the cached one is flat.",
-    "Twelve layers throughout: what the field costs, naively and cached.",
+    "24 layers throughout: what the field costs, naively and cached.",
 )
 
 # %% [markdown]
@@ -729,7 +729,7 @@ for voice, codes in zip(clips.voices, say(requests, seed=1), strict=True):
     play(codes, f"“seven” by the network: {live.NAMES[voice]}")
 
 # %%
-texts = ("hello", "good morning", "thank you")
+texts = ("good morning", "thank you", "well done")
 requests = [find(test, text, "en-us+f2") for text in texts]
 for text, codes in zip(texts, say(requests, seed=2), strict=True):
     play(codes, f"“{text}” by the network: {live.NAMES['en-us+f2']}")

@@ -30,8 +30,8 @@ CHANGES = {
     "recorded, dilated": {"num_speakers": 0, "num_phonemes": 0},
     "recorded, undilated": {"num_speakers": 0, "num_phonemes": 0, "dilated": False},
 }
-# Twelve layers each: (blocks, layers a block), from a field of 19 samples to one of 4,096.
-COST_STACKS = ((6, 2), (3, 4), (2, 6), (1, 12))
+# 24 layers each: (blocks, layers a block), from a field of 91 samples to one of 8,191.
+COST_STACKS = ((6, 4), (4, 6), (3, 8), (2, 12))
 
 
 def settings_for(arm: str, size: str, learning_rate: float) -> Settings:
@@ -235,14 +235,14 @@ CLAIM = Claim(
             name="cost",
             title="The cost of one more sample",
             question=(
-                "Twelve layers whose receptive field grows from 19 to 4,096 samples: how do "
+                "24 layers whose receptive field grows from 91 to 8,191 samples: how do "
                 "milliseconds of one core a sample grow, naively and with cached layers?"
             ),
             arms=("naive", "cached"),
             metrics={
                 "exponent": "exponent",
-                "short": "ms at 19 samples",
-                "long": "ms at 4,096 samples",
+                "short": "ms at 91 samples",
+                "long": "ms at 8,191 samples",
             },
             paper=(
                 "direction only, Paine et al. 2016: time for a sample grows with the layers "

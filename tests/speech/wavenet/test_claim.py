@@ -27,7 +27,7 @@ def test_arms_differ_in_the_architecture_alone():
 
 
 def test_the_cost_stacks_have_equally_many_layers():
-    assert {blocks * layers for blocks, layers in claim.COST_STACKS} == {12}
+    assert {blocks * layers for blocks, layers in claim.COST_STACKS} == {24}
 
 
 def test_judges_get_the_clips_voice_and_word_and_no_sample_of_it(monkeypatch):
