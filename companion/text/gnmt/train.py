@@ -25,7 +25,7 @@ SAVE_EVERY = 200  # steps between checkpoints
 
 @dataclass(frozen=True)
 class Settings:
-    """One training run: ``adam_steps``, then ``sgd_steps`` (section 3.3 and 8.2 of the paper).
+    """One training run: ``adam_steps``, then ``sgd_steps`` (sections 3.3 and 8.2 of the paper).
 
     Adam's learning rate is constant, SGD's is halved ``halvings`` times, at equal distances.
     ``most_pieces`` bounds a batch, sources and targets together; ``gradient_clip`` bounds the norm
