@@ -179,3 +179,121 @@ for rival in (rivals.word_for_word, rivals.nearest_neighbour):
     baselines[rival.__name__] = bleu(answers, test.targets[:asked])
     print(f"{rival.__name__}: {baselines[rival.__name__]:.1f} BLEU, as in")
     print(f"  {test.sources[3]}\n  {answers[3]}\n  {test.targets[3]} (right)")
+
+# %% [markdown]
+# Word for word fails on order and agreement, the neighbour on everything that is new. Both are far from 100.
+#
+# ## Build it
+#
+# ### Wordpieces
+#
+# A network needs a numbered vocabulary. Give each word a number, and a rare word has hardly been trained, an unknown one
+# has no number at all. Give each letter a number, and every sentence is five times as long. **Byte-pair merges** stand
+# between: start with letters and a mark `▁` where a word begins; then, again and again, join the pair of neighbours that
+# occurs most often. Frequent words end as one piece, others as a few.
+
+
+# %%
+def join(symbols, pair):
+    """The symbols with each occurrence of the pair made one."""
+    joined = []
+    for symbol in symbols:
+        if joined and (joined[-1], symbol) == pair:
+            joined[-1] += symbol
+        else:
+            joined.append(symbol)
+    return joined
+
+
+def learn_merges(counts, number):
+    """The first merges of a table of words with their counts."""
+    spelled = {word: ["▁", *word] for word in counts}
+    merges = []
+    for _ in range(number):
+        frequency = Counter()
+        for word, symbols in spelled.items():
+            for pair in pairwise(symbols):
+                frequency[pair] += counts[word]
+        # Of equals the shortest, then the first in order of characters.
+        best = min(
+            frequency,
+            key=lambda p: (-frequency[p], sum(map(len, p)), "".join(p)),
+        )
+        merges.append("".join(best))
+        spelled = {word: join(s, best) for word, s in spelled.items()}
+    return merges
+
+
+# %% [markdown]
+# `companion` uses the library `sentencepiece` {cite}`kudo2018` for the same. Both languages share one vocabulary, so that
+# a name is spelled alike in both. Are the first merges of both the same?
+
+# %%
+everything = training.sources + training.targets
+vocabulary = wordpieces.learn_wordpieces(
+    everything, SETTINGS.architecture.vocabulary_size
+)
+counts = Counter(word for text in everything for word in text.split())
+merges = learn_merges(counts, 60)
+assert merges == list(vocabulary.pieces[4:64])
+print("first:", *merges[:12])
+print("last: ", *vocabulary.pieces[1400:1412])
+for word in ("elephant", "éléphants", "unbelievable"):
+    print(word, "->", *(vocabulary.pieces[n] for n in vocabulary.encode(word)))
+
+# %% [markdown]
+# The four numbers before the first merge are signs: padding, begin, end, unknown. A word that nobody has ever seen is
+# spelled all the same.
+
+# %%
+source, target = test.sources[7], test.targets[7]
+for text in (source, target):
+    numbers = vocabulary.encode(text)
+    print(text, numbers)
+    assert vocabulary.decode(numbers) == text
+rows = [vocabulary.encode(text) for text in test.sources]
+print(f"{np.mean([len(row) for row in rows]):.1f} pieces a test sentence")
+
+# %% [markdown]
+# ### An encoder and a decoder
+#
+# The plainest network that turns one sequence into another {cite}`sutskever2014,cho2014` has two recurrent halves. The
+# encoder reads the source, and its state after the last piece is a summary. The decoder gets the summary and the piece
+# it wrote last, and gives a probability to each piece that might follow. Both are LSTMs {cite}`hochreiter1997`; here is
+# one step of one, and a whole sentence.
+
+
+# %%
+def lstm_step(lstm, inputs, state):
+    """One step of an LSTM from its weights; all are vectors."""
+    hidden, cell = state
+    from_inputs, from_hidden, bias, another = lstm.parameters()
+    gates = from_inputs @ inputs + from_hidden @ hidden + bias + another
+    write, forget, candidate, read = gates.chunk(4)
+    cell = forget.sigmoid() * cell + write.sigmoid() * candidate.tanh()
+    return read.sigmoid() * cell.tanh(), cell
+
+
+def lstm_read(lstm, sequence):
+    """(time, inputs) -> (time, hidden), from a state of zeros."""
+    state = 2 * [torch.zeros(lstm.hidden_size)]
+    outputs = []
+    for inputs in sequence:
+        state = lstm_step(lstm, inputs, state)
+        outputs.append(state[0])
+    return torch.stack(outputs)
+
+
+# %%
+torch.manual_seed(0)
+embedding = nn.Embedding(vocabulary.size, 32)
+reader, writer = nn.LSTM(32, 64), nn.LSTM(32 + 64, 64)
+predictor = nn.Linear(64, vocabulary.size)
+for index in (7, 5, 3):
+    numbers = torch.tensor(vocabulary.encode(test.sources[index]))
+    summary = lstm_read(reader, embedding(numbers))[-1]
+    print(f"{len(numbers):3} pieces, summary {tuple(summary.shape)}")
+begun = torch.tensor([wordpieces.BEGIN, *vocabulary.encode(target)])
+below = torch.cat([embedding(begun), summary.expand(len(begun), -1)], dim=1)
+logits = predictor(lstm_read(writer, below))
+print("the decoder reads", tuple(below.shape), "gives", tuple(logits.shape))
