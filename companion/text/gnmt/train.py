@@ -27,7 +27,8 @@ SAVE_EVERY = 200  # steps between checkpoints
 class Settings:
     """One training run: ``adam_steps``, then ``sgd_steps`` (sections 3.3 and 8.2 of the paper).
 
-    Adam's learning rate is constant, SGD's is halved ``halvings`` times, at equal distances.
+    Adam's learning rate falls exponentially, to ``adam_decay`` times its start (the paper's is
+    constant: 1); SGD's is halved ``halvings`` times, at equal distances.
     ``most_pieces`` bounds a batch, sources and targets together; ``gradient_clip`` bounds the norm
     of all gradients together.
     """
@@ -38,6 +39,7 @@ class Settings:
     minutes: float  # expected for these steps on two cores
     most_pieces: int = 1500
     adam_learning_rate: float = 6e-3
+    adam_decay: float = 0.05
     sgd_learning_rate: float = 0.5
     halvings: int = 6
     gradient_clip: float = 5.0
@@ -71,6 +73,7 @@ SETTINGS = {
         minutes=0,
         most_pieces=128 * 60,
         adam_learning_rate=2e-4,
+        adam_decay=1.0,
         halvings=4,
         weight_range=0.04,
         embedding_range=0.04,
@@ -110,7 +113,7 @@ def evaluate(model: Translator, pairs: EncodedPairs) -> float:
 def learning_rate_at(step: int, settings: Settings) -> float:
     """Of Adam before ``adam_steps``, of SGD from there on."""
     if step < settings.adam_steps:
-        return settings.adam_learning_rate
+        return settings.adam_learning_rate * settings.adam_decay ** (step / settings.adam_steps)
     done = (step - settings.adam_steps) / settings.sgd_steps
     return settings.sgd_learning_rate * 0.5 ** int(done * (settings.halvings + 1))
 

@@ -54,9 +54,13 @@ def test_evaluation_weighs_pieces_alike_and_has_no_dropout():
 
 
 def test_adam_first_then_sgd_halved():
-    settings = dataclasses.replace(SETTINGS, adam_steps=10, sgd_steps=20, halvings=3)
+    settings = dataclasses.replace(
+        SETTINGS, adam_steps=10, adam_decay=0.25, sgd_steps=20, halvings=3
+    )
     rates = [train.learning_rate_at(step, settings) for step in range(settings.steps)]
-    assert rates[:10] == [1e-2] * 10
+    assert rates[:10] == pytest.approx([1e-2 * 0.25 ** (step / 10) for step in range(10)])
+    paper = train.SETTINGS["gpu"]
+    assert {train.learning_rate_at(step, paper) for step in (0, 30_000, 59_999)} == {2e-4}
     assert rates[10:] == [0.5] * 5 + [0.25] * 5 + [0.125] * 5 + [0.0625] * 5
 
 
@@ -122,6 +126,7 @@ def test_a_small_language_is_learned():
         SETTINGS,
         architecture=dataclasses.replace(SMALL, num_layers=2, hidden_size=32, dropout=0.0),
         adam_steps=120,
+        adam_decay=1.0,
         weight_range=0.35,
         sgd_steps=30,
         most_pieces=400,
