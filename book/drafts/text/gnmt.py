@@ -125,8 +125,7 @@ axis.hist(lengths, bins=range(2, 42), color=PALETTE[0])
 axis.set(xlabel="words and marks of a test sentence", ylabel="sentences")
 show(
     figure,
-    "Histogram of the lengths of test sentences: most have 5 to 15 words, "
-    "a few more than 30.",
+    "Histogram of the lengths of test sentences: most have 5 to 15 words, a few more than 30.",
     "Most sentences are short; the long ones will tell models apart.",
 )
 
@@ -215,9 +214,7 @@ def learn_merges(counts, number):
 
 # %%
 everything = training.sources + training.targets
-vocabulary = wordpieces.learn_wordpieces(
-    everything, SETTINGS.architecture.vocabulary_size
-)
+vocabulary = wordpieces.learn_wordpieces(everything, SETTINGS.architecture.vocabulary_size)
 counts = Counter(word for text in everything for word in text.split())
 merges = learn_merges(counts, 60)
 assert merges == list(vocabulary.pieces[4:64])
@@ -371,9 +368,7 @@ def plain_losses(network, source, target):
     losses = []
     read, said = [wordpieces.BEGIN, *target], [*target, wordpieces.END]
     for piece, right in zip(read, said, strict=True):
-        logits, _, states = plain_step(
-            network.decoder, piece, encodings, states
-        )
+        logits, _, states = plain_step(network.decoder, piece, encodings, states)
         losses.append(-logits.log_softmax(0)[right])
     return torch.stack(losses)
 
@@ -394,9 +389,7 @@ def start(network):
 four_layers = dataclasses.replace(SETTINGS.architecture, num_layers=4)
 network = model.new_model(four_layers, 0, weight_range=0.2)
 finished = copy.deepcopy(network)
-some = data.Pairs(
-    [test.sources[i] for i in (3, 7, 5)], [test.targets[i] for i in (3, 7, 5)]
-)
+some = data.Pairs([test.sources[i] for i in (3, 7, 5)], [test.targets[i] for i in (3, 7, 5)])
 encoded = batches.encode_pairs(some, vocabulary)
 pairs = zip(encoded.sources, encoded.targets, strict=True)
 loss = torch.cat([plain_losses(network, *pair) for pair in pairs]).mean()

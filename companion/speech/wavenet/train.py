@@ -53,7 +53,7 @@ _LAPTOP = Architecture(
 
 SETTINGS = {
     "smoke": Settings(architecture=_LAPTOP, steps=3, minutes=0.1, batch_size=2, length=600),
-    "laptop": Settings(architecture=_LAPTOP, steps=4000, minutes=8),
+    "laptop": Settings(architecture=_LAPTOP, steps=4000, minutes=10),
     # Blocks as in the paper's example of a receptive field; widths and training are not in it.
     "gpu": Settings(
         architecture=Architecture(num_speakers=109, num_phonemes=len(PHONEMES)),
