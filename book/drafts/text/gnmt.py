@@ -33,26 +33,41 @@ if importlib.util.find_spec("companion") is None:
     )
 
 # %%
+import copy
+import dataclasses
+import html
+import time
 from collections import Counter
-from itertools import pairwise
+from itertools import islice, pairwise
 
+import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from IPython.display import HTML, display
 from torch import nn
 
+from companion import claims
 from companion.figures import PALETTE, show, use_style
+from companion.seeds import generator
 from companion.size import current_size, device
+
+# %%
 from companion.text.gnmt import (
+    batches,
+    beam,
+    claim,
     data,
+    libreoffice,
+    live,
+    model,
+    quantise,
+    reinforce,
     rivals,
     train,
     wordpieces,
 )
-
-# %%
-from companion.text.gnmt import libreoffice
-from companion.text.gnmt.translate import bleu
+from companion.text.gnmt.translate import bleu, translate
 
 use_style()
 SIZE = current_size()
