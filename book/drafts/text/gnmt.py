@@ -509,7 +509,7 @@ def plain_search(network, source, settings, early=True):
 
 # %%
 chooser = model.new_model(four_layers, 1, 0.5, embedding_range=1.7)
-chooser.decoder.output.bias.data[wordpieces.END] += 2
+chooser.decoder.output.bias.data[wordpieces.END] += 4
 settings = beam.Search(width=4, alpha=0.6, beta=0.2)
 texts = test.sources[:6]
 sources, lengths = batches.make_sources([vocabulary.encode(t) for t in texts])
