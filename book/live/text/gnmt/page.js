@@ -1,97 +1,10 @@
-// The parts of the page: the sentence, words to add to it, the growing beam.
+// The parts of the page for the reader's sentence: the field, and words to put into it.
 
-import { button, element } from "../../kit/controls.js";
+import { button, element, slider, wordButtons } from "../../kit/controls.js";
+import { clean, tokenize } from "./pieces.js";
 
-const SUGGESTIONS = 14;
-
-/** A text field with its label and a button; `onSubmit` hears Enter and the button. */
-export function sentenceField({ value, longest, onInput, onSubmit }) {
-  const input = element("input", "live-text-input");
-  Object.assign(input, { type: "text", id: "gnmt-sentence", value, maxLength: longest });
-  Object.assign(input, { autocomplete: "off", spellcheck: false, lang: "en" });
-  input.setAttribute("autocapitalize", "none");
-  const label = element("label", "live-caption", "An English sentence");
-  label.htmlFor = input.id;
-  const go = element("button", "live-button", "Translate");
-  go.type = "submit";
-  const form = element("form", "live-sentence", label, element("div", "live-row", input, go));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    onSubmit();
-  });
-  input.addEventListener("input", onInput);
-  return { form, input };
-}
-
-/**
- * The words that may come next: those that begin as the reader has begun to write, or that followed
- * the last word in the training sentences, most frequent first.
- */
-export function suggestions(text, { words, next }) {
-  const parts = text.toLowerCase().split(/\s+/);
-  const begun = parts.at(-1);
-  const before = parts.at(-2) ?? "";
-  const likely = (next[before] ?? []).map((number) => words[number]);
-  const rest = begun ? words : [];
-  const fitting = [...new Set([...likely, ...rest])].filter((word) => word.startsWith(begun));
-  return fitting.slice(0, SUGGESTIONS);
-}
-
-/** A row of buttons that is filled again and again; pressing one calls `onPress(word)`. */
-export function wordRow(label, onPress) {
-  const row = element("div", "live-words");
-  row.setAttribute("role", "group");
-  row.setAttribute("aria-label", label);
-  return {
-    element: row,
-    show: (words) => row.replaceChildren(...words.map((word) => button(word, () => onPress(word)))),
-  };
-}
-
-/** All words of the grammar, folded away until they are asked for. */
-export function wordList(words, onPress) {
-  const row = wordRow("All words of the grammar", onPress);
-  const summary = element("summary", "", `All ${words.length} words of the training sentences`);
-  const details = element("details", "live-all-words", summary, row.element);
-  details.addEventListener("toggle", () => row.show(words), { once: true });
-  return details;
-}
-
-/** A number with a real minus sign and two digits. */
-export function signed(value) {
-  return value.toFixed(2).replace("-", "−");
-}
-
-/** A table of hypotheses, best score first; `read(pieces)` is how one reads. */
-export function beamTable(hypotheses, read, caption) {
-  const titles = ["Hypothesis", "Score", "= log P", "÷ length penalty", "+ coverage"];
-  const head = element("tr", "", ...titles.map((title) => scoped(element("th", "", title), "col")));
-  const rows = hypotheses.map((one) => {
-    const text = element("span", "", read(one.pieces) || "…");
-    text.lang = "fr";
-    const name = scoped(element("th", "", text), "row");
-    if (one.ended) name.append(" ", element("span", "live-badge", "ended"));
-    const numbers = [
-      signed(one.score),
-      signed(one.logProbability),
-      one.penalty.toFixed(2),
-      signed(one.covered),
-    ];
-    return element("tr", "", name, ...numbers.map((number) => element("td", "", number)));
-  });
-  return element(
-    "table",
-    "live-beam",
-    element("caption", "", caption),
-    element("thead", "", head),
-    element("tbody", "", ...rows),
-  );
-}
-
-function scoped(cell, scope) {
-  cell.scope = scope;
-  return cell;
-}
+const LONGEST = 400; // characters
+const OFFERED = 14; // words at a time
 
 /** A frame that scrolls sideways, also by keyboard. */
 export function scrolling(label) {
@@ -102,14 +15,123 @@ export function scrolling(label) {
   return frame;
 }
 
-/** A choice between a few named values, as radio buttons. */
-export function fewChoices({ label, options, chosen, onChange }) {
-  const field = element("fieldset", "live-few", element("legend", "", label));
-  options.forEach((name, index) => {
-    const input = element("input");
-    Object.assign(input, { type: "radio", name: `few-${label}`, checked: index === chosen });
-    input.addEventListener("change", () => onChange(index));
-    field.append(element("label", "", input, ` ${name}`));
+/**
+ * The words that may come next in `text`: those that begin as the word that is being written, or
+ * that followed the last word in the training sentences; the most frequent first.
+ */
+export function suggestions(text, { words, followers }) {
+  const isOpen = /\S$/.test(text);
+  const written = tokenize(clean(text));
+  const begun = isOpen ? (written.pop() ?? "") : "";
+  const before = written.at(-1) ?? "";
+  const likely = Object.hasOwn(followers, before) ? followers[before].map((i) => words[i]) : [];
+  const fitting = (begun ? [...likely, ...words] : likely).filter((word) => word.startsWith(begun));
+  return [...new Set(fitting)].slice(0, OFFERED);
+}
+
+/** All words of the grammar by their first letter, folded away until they are asked for. */
+function wordList(words, onPress) {
+  const all = words.filter((word) => /^\p{L}/u.test(word)).sort();
+  const shown = element("div");
+  const show = (letter) => {
+    const some = all.filter((word) => word[0] === letter);
+    shown.replaceChildren(wordButtons(`Words with ${letter}`, some, onPress));
+  };
+  const letters = [...new Set(all.map((word) => word[0]))];
+  const summary = element("summary", "", `All ${all.length} words of the training sentences`);
+  const index = wordButtons("First letters", letters, show);
+  return element("details", "live-all-words", summary, index, shown);
+}
+
+/** The text field with its label and buttons. */
+function sentenceField(value) {
+  const input = element("input", "live-text-input");
+  Object.assign(input, { type: "text", id: "gnmt-sentence", value, maxLength: LONGEST });
+  Object.assign(input, { autocomplete: "off", spellcheck: false, lang: "en" });
+  input.setAttribute("autocapitalize", "none");
+  const label = element("label", "live-caption", "An English sentence");
+  label.htmlFor = input.id;
+  const go = element("button", "live-button", "Translate");
+  go.type = "submit";
+  go.setAttribute("data-first", "");
+  return { input, label, go };
+}
+
+/** Sliders for the search; `chosen` is {width, alpha, beta} and is kept up to date. */
+function searchControls(chosen, onChange) {
+  const control = (label, key, min, max, step, digits) =>
+    slider({
+      label,
+      min,
+      max,
+      step,
+      value: chosen[key],
+      format: (value) => value.toFixed(digits),
+      onInput: (value) => {
+        chosen[key] = value;
+        onChange();
+      },
+    });
+  return element(
+    "div",
+    "live-controls",
+    control("Beam width", "width", 1, 8, 1, 0),
+    control("Length penalty α", "alpha", 0, 1.5, 0.1, 1),
+    control("Coverage penalty β", "beta", 0, 1, 0.1, 1),
+  );
+}
+
+/**
+ * The form: a sentence and how to search its translation. `chosen` is {text, width, alpha, beta} and
+ * is kept up to date; `onTranslate()` hears that a translation is wanted.
+ */
+export function createForm(settings, chosen, onTranslate) {
+  const { input, label, go } = sentenceField(chosen.text);
+  const offered = element("div");
+
+  function offer() {
+    chosen.text = input.value;
+    const hadFocus = offered.contains(document.activeElement);
+    offered.replaceChildren(
+      wordButtons("Words that may come next", suggestions(input.value, settings), add),
+    );
+    if (hadFocus) (offered.querySelector("button") ?? input).focus();
+  }
+
+  function write(text) {
+    input.value = text;
+    offer();
+  }
+
+  /** Puts a word at the end of the sentence, in place of what is begun of it. */
+  function add(word) {
+    write(`${input.value.replace(/\S*$/, "")}${word} `);
+    if (word === "." || word === "?") onTranslate();
+  }
+
+  const clear = button("Clear", () => {
+    write("");
+    input.focus();
   });
-  return field;
+  const form = element(
+    "form",
+    "",
+    label,
+    element("div", "live-row", input, go, clear),
+    offered,
+    wordList(settings.words, add),
+    element("p", "live-help", "Or take one of these:"),
+    wordButtons("Example sentences", settings.examples, (sentence) => {
+      write(sentence);
+      onTranslate();
+    }),
+    searchControls(chosen, onTranslate),
+  );
+  input.addEventListener("input", offer);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    onTranslate();
+  });
+  offer();
+  return form;
 }
