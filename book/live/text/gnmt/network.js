@@ -15,7 +15,9 @@ export async function openNetwork(folder) {
 /** The rows `rows` of a flat array of rows of `size` numbers, as a new flat array. */
 function pick(data, rows, size) {
   const picked = new Float32Array(rows.length * size);
-  rows.forEach((row, place) => picked.set(data.subarray(row * size, (row + 1) * size), place * size));
+  rows.forEach((row, place) => {
+    picked.set(data.subarray(row * size, (row + 1) * size), place * size);
+  });
   return picked;
 }
 

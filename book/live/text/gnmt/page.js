@@ -5,6 +5,7 @@ import { clean, tokenize } from "./pieces.js";
 
 const LONGEST = 400; // characters
 const OFFERED = 14; // words at a time
+const BEGUN = /(?:[\p{L}\p{N}][\p{L}\p{N}'’-]*)?$/u; // the word that is being written
 
 /** A frame that scrolls sideways, also by keyboard. */
 export function scrolling(label) {
@@ -20,9 +21,8 @@ export function scrolling(label) {
  * that followed the last word in the training sentences; the most frequent first.
  */
 export function suggestions(text, { words, followers }) {
-  const isOpen = /\S$/.test(text);
   const written = tokenize(clean(text));
-  const begun = isOpen ? (written.pop() ?? "") : "";
+  const begun = BEGUN.exec(text)[0] ? written.pop() : "";
   const before = written.at(-1) ?? "";
   const likely = Object.hasOwn(followers, before) ? followers[before].map((i) => words[i]) : [];
   const fitting = (begun ? [...likely, ...words] : likely).filter((word) => word.startsWith(begun));
@@ -82,8 +82,8 @@ function searchControls(chosen, onChange) {
 }
 
 /**
- * The form: a sentence and how to search its translation. `chosen` is {text, width, alpha, beta} and
- * is kept up to date; `onTranslate()` hears that a translation is wanted.
+ * The form: a sentence and how to search its translation. `chosen` is {text, width, alpha, beta}
+ * and is kept up to date; `onTranslate()` hears that a translation is wanted.
  */
 export function createForm(settings, chosen, onTranslate) {
   const { input, label, go } = sentenceField(chosen.text);
@@ -105,7 +105,8 @@ export function createForm(settings, chosen, onTranslate) {
 
   /** Puts a word at the end of the sentence, in place of what is begun of it. */
   function add(word) {
-    write(`${input.value.replace(/\S*$/, "")}${word} `);
+    const before = input.value.replace(BEGUN, "");
+    write(`${before.replace(/\S$/, "$& ")}${word} `);
     if (word === "." || word === "?") onTranslate();
   }
 

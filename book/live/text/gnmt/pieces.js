@@ -2,7 +2,8 @@
 
 // Python's \w and \s; JavaScript's own differ outside ASCII.
 const LETTER = "[\\p{L}\\p{N}_]";
-const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const SPACE =
+  "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 // An elided French word; a word with its inner hyphens and apostrophes; a mark.
 const ELIDED = `(?<!${LETTER})(?:[cdjlmnst]|(?:lors|puis|jus|quel)?qu)'(?=${LETTER})`;
 const TOKEN = new RegExp(
