@@ -38,7 +38,7 @@ import dataclasses
 import html
 import time
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -49,7 +49,6 @@ from torch import nn
 
 from companion import claims
 from companion.figures import PALETTE, show, use_style
-from companion.seeds import generator
 from companion.size import current_size, device
 
 # %%
@@ -163,7 +162,7 @@ else:
 #
 # **BLEU** compares translations of a whole test set with references: the share of its runs of 1, 2, 3 and 4 words that
 # the references hold as well, the four shares multiplied and their fourth root taken, times a penalty if the whole is too
-# short. 100 means all are the same. We leave the computing to the library `sacrebleu`.
+# short. 100 means all are the same. We leave the computing to the library `sacrebleu` {cite}`post2018`.
 #
 # Two rivals. One learns a dictionary by counting which words occur together {cite}`brown1993` and translates word by word,
 # in the English order. The other answers with the translation of the most similar training sentence. To be quick, both
@@ -284,7 +283,6 @@ def lstm_read(lstm, sequence):
 
 
 # %%
-torch.manual_seed(0)
 embedding = nn.Embedding(vocabulary.size, 32)
 reader, writer = nn.LSTM(32, 64), nn.LSTM(32 + 64, 64)
 predictor = nn.Linear(64, vocabulary.size)
@@ -336,9 +334,8 @@ def attend(attention, query, encodings):
 # - The **context** goes to *every* decoder layer, beside the output of the layer below. The residual adds that output
 #   alone, without the context.
 #
-# Public versions differ here without always saying so. Two widely used ones, NVIDIA's and the second of the two in
-# Google's own tutorial code, query with the *current* step's output of the bottom layer, which then cannot see the
-# context itself.
+# Public versions differ here without always saying so. Two widely used ones, NVIDIA's and the second variant in Google's
+# own tutorial code, query with the output of the *current* step.
 
 
 # %%
@@ -857,14 +854,14 @@ for name, network in (("the gpu size", large), ("this chapter", trained)):
 # %% [markdown]
 # ## Since then
 #
-# The network was replaced within a year. The Transformer keeps the attention and throws out the recurrence: every piece
+# The network was overtaken within a year. The Transformer keeps the attention and throws out the recurrence: every piece
 # attends to every other, all positions are computed at once, and training takes days on eight GPUs
 # {cite}`vaswani2017`. On the English to French test where this paper's best single network reached 38.95 BLEU, and 39.92
 # refined, it reached 41.8. A later study took both apart and found that part of the gain was not the architecture but how it
-# was trained: an LSTM network given the same techniques overtook the first Transformers, and a Transformer encoder with an
-# LSTM decoder was better still {cite}`chen2018`. Then one network came to serve two hundred languages, most of them with
-# little text {cite}`costajussa2022`. Today a language model that was never built for translation matches dedicated systems
-# where text is plentiful and falls behind where it is not {cite}`hendy2023`. What has lasted of this system is
+# was trained: an LSTM network given the same techniques overtook the first Transformers, and hybrids of the two were
+# better still {cite}`chen2018`. Then one network came to serve two hundred languages, most of them with little text
+# {cite}`costajussa2022`. By 2023 language models that were never built for translation came close to dedicated systems
+# where text is plentiful, and fell behind where it is not {cite}`hendy2023`. What has lasted of this system is
 # around the network: pieces of words as the vocabulary of nearly everything, a search with a length penalty, 8-bit weights
 # for serving, and the habit of asking people, too.
 
