@@ -5,7 +5,7 @@ import { report } from "../../kit/session.js";
 import { createGrowth } from "./growth.js";
 import { createHeat } from "./heat.js";
 import { openNetwork } from "./network.js";
-import { createForm } from "./page.js";
+import { createForm, searchControls } from "./page.js";
 import { clean, decode, encode, openVocabulary, tokenize } from "./pieces.js";
 import { refusal, translate, warning } from "./translate.js";
 
@@ -33,7 +33,9 @@ function panel(stage, model) {
   const chosen = { text: settings.examples[0], width, alpha, beta };
   const known = new Set(settings.words);
   const heat = createHeat(vocabulary);
-  const growth = createGrowth((pieces) => decode(pieces, vocabulary));
+  const update = inTurn(answerForm);
+  const controls = searchControls(chosen, update);
+  const growth = createGrowth((pieces) => decode(pieces, vocabulary), controls);
   const results = element("div", "live-panel", heat.element, growth.element);
   const said = element("p", "live-translation");
   said.lang = "fr";
@@ -69,10 +71,13 @@ function panel(stage, model) {
     }
   }
 
-  const update = inTurn(answerForm);
+  const form = createForm(settings, chosen, async () => {
+    await update();
+    answer.scrollIntoView({ block: "nearest" }); // on a phone it may be out of sight
+  });
   stage.append(
     element("h4", "", "Have the network translate a sentence"),
-    createForm(settings, chosen, update),
+    form,
     answer,
     results,
   );

@@ -5,6 +5,9 @@ import { scrolling } from "./page.js";
 
 const FRAME = 140; // milliseconds a piece, while the beam grows before the reader's eyes
 const TITLES = ["Hypothesis", "Score", "= log P", "÷ length penalty", "+ coverage"];
+const EXPLAINED =
+  "A hypothesis lives while it is among the most probable, and the ended one with the best score " +
+  "is the translation. While it grows, coverage also counts what it has not come to yet.";
 
 /** A number with a real minus sign and two digits. */
 export function signed(value) {
@@ -36,9 +39,7 @@ function beamTable({ live, ended }, count, read) {
   const all = [...live, ...ended.map((one) => ({ ...one, ended: true }))];
   all.sort((one, other) => other.score - one.score);
   const head = element("tr", "", ...TITLES.map((title) => scoped(element("th", "", title), "col")));
-  const caption =
-    `After ${count} ${count === 1 ? "piece" : "pieces"}, best score first. While a hypothesis ` +
-    "grows, coverage counts against it whatever it has not looked at yet.";
+  const caption = `After ${count} ${count === 1 ? "piece" : "pieces"}, best score first`;
   return element(
     "table",
     "live-beam",
@@ -48,8 +49,8 @@ function beamTable({ live, ended }, count, read) {
   );
 }
 
-/** The table with a slider through its steps; `show(steps)` lets a beam grow. */
-export function createGrowth(read) {
+/** `controls`, and the table with a slider through its steps; `show(steps)` lets a beam grow. */
+export function createGrowth(read, controls) {
   const frame = scrolling("Hypotheses");
   const place = element("div");
   let growing = 0;
@@ -87,5 +88,6 @@ export function createGrowth(read) {
 
   const again = button("Grow again", () => restart());
   const title = element("h4", "", "How the beam grew");
-  return { element: element("div", "live-panel", title, place, again, frame), show };
+  const parts = [title, controls, place, again, element("p", "live-help", EXPLAINED), frame];
+  return { element: element("div", "live-panel", ...parts), show };
 }

@@ -53,13 +53,14 @@ function heatTable(weights, sources, targets) {
   const body = targets.map((text, i) =>
     element("tr", "", heading(text, "row", "fr"), ...weights[i].map(cell)),
   );
-  return element(
+  const table = element(
     "table",
     "live-heat",
-    element("caption", "", "Where the model looked (columns) as it wrote each line"),
     element("thead", "", head),
     element("tbody", "", ...body),
   );
+  table.setAttribute("aria-label", "Attention weights");
+  return table;
 }
 
 /** The map with its choice of rows and columns; `show(source, hypothesis)` fills it. */
@@ -96,8 +97,11 @@ export function createHeat(vocabulary) {
       draw();
     },
   });
+  const explained =
+    "Each row is what the network wrote, the darker a column the more it looked there as it did.";
+  const parts = [element("h4", "", "Where it looked"), unit, frame];
   return {
-    element: element("div", "live-panel", element("h4", "", "Where it looked"), unit, frame),
+    element: element("div", "live-panel", ...parts, element("p", "live-help", explained)),
     show(source, hypothesis) {
       shown = { source, hypothesis };
       draw();

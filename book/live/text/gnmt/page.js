@@ -38,7 +38,8 @@ function wordList(words, onPress) {
     shown.replaceChildren(wordButtons(`Words with ${letter}`, some, onPress));
   };
   const letters = [...new Set(all.map((word) => word[0]))];
-  const summary = element("summary", "", `All ${all.length} words of the training sentences`);
+  const count = all.length.toLocaleString("en");
+  const summary = element("summary", "", `All ${count} words of the training sentences`);
   const index = wordButtons("First letters", letters, show);
   return element("details", "live-all-words", summary, index, shown);
 }
@@ -57,8 +58,11 @@ function sentenceField(value) {
   return { input, label, go };
 }
 
-/** Sliders for the search; `chosen` is {width, alpha, beta} and is kept up to date. */
-function searchControls(chosen, onChange) {
+/**
+ * Sliders for the search; `chosen` has {width, alpha, beta} and is kept up to date, `onChange()`
+ * hears that it is another search.
+ */
+export function searchControls(chosen, onChange) {
   const control = (label, key, min, max, step, digits) =>
     slider({
       label,
@@ -82,8 +86,8 @@ function searchControls(chosen, onChange) {
 }
 
 /**
- * The form: a sentence and how to search its translation. `chosen` is {text, width, alpha, beta}
- * and is kept up to date; `onTranslate()` hears that a translation is wanted.
+ * The form for a sentence; `chosen.text` is kept up to date, and `onTranslate()` hears that a
+ * translation is wanted.
  */
 export function createForm(settings, chosen, onTranslate) {
   const { input, label, go } = sentenceField(chosen.text);
@@ -92,9 +96,9 @@ export function createForm(settings, chosen, onTranslate) {
   function offer() {
     chosen.text = input.value;
     const hadFocus = offered.contains(document.activeElement);
-    offered.replaceChildren(
-      wordButtons("Words that may come next", suggestions(input.value, settings), add),
-    );
+    const words = suggestions(input.value, settings);
+    offered.replaceChildren(wordButtons("Words that may come next", words, add));
+    offered.hidden = !words.length;
     if (hadFocus) (offered.querySelector("button") ?? input).focus();
   }
 
@@ -126,7 +130,6 @@ export function createForm(settings, chosen, onTranslate) {
       write(sentence);
       onTranslate();
     }),
-    searchControls(chosen, onTranslate),
   );
   input.addEventListener("input", offer);
   form.addEventListener("submit", (event) => {
