@@ -80,37 +80,38 @@ for name, value in vars(SETTINGS.architecture).items():
 # ## Why 2017 cared
 #
 # Until 2016 Google's translator was *phrase-based*: it cut a sentence into phrases, looked each up in a table counted
-# from translated texts, and put the results into a likely order. In September 2016 one network replaced it. The network
-# had been known to researchers for two years; what nobody had shown was that it could be made fast enough and reliable
-# enough to serve everyone.
+# from translated texts, and put the results into a likely order. In September 2016 one network replaced it. The
+# network had been known to researchers for two years; what nobody had shown was that it could be made fast enough and
+# reliable enough to serve everyone.
 #
-# The survey {cite}`tyantov2017` says that the distance to human translation shrank by 55 to 85%, measured on six language
-# pairs, and adds that without Google's data such results are hard to repeat. The number needs some care. It comes
-# from Google's announcement, which counted *translation errors*: 55 to 85% fewer on several major language pairs than
-# the phrase-based system made, as people who know both languages saw it, on sentences sampled from Wikipedia and news.
-# The paper's abstract says 60% on average for the same comparison. The survey rewords fewer errors as a smaller distance
-# to people. Neither says how often a translation is right.
+# The survey {cite}`tyantov2017` says that the distance to human translation shrank by 55 to 85%, measured on six
+# language pairs, and adds that without Google's data such results are hard to repeat. The number needs some care. It
+# comes from Google's announcement, which counted *translation errors*: 55 to 85% fewer on several major language
+# pairs than the phrase-based system made, as people who know both languages saw it, on sentences sampled from
+# Wikipedia and news. The paper's abstract says 60% on average for the same comparison. The survey rewords fewer
+# errors as a smaller distance to people. Neither says how often a translation is right.
 #
-# Another table of the paper shows why people were asked. For English to French on a public test, marked from 0 to 6, the
-# phrase-based system scored 3.87, the network 4.46, a person's translation 4.82. Training further on the measure itself,
-# which you will do below, lifted the network's BLEU from 38.95 to 39.92, and people's mark went to 4.44, the other way.
+# Another table of the paper shows why people were asked. For English to French on a public test, marked from 0 to 6,
+# the phrase-based system scored 3.87, the network 4.46, a person's translation 4.82. Training further on the measure
+# itself, which you will do below, lifted the network's BLEU from 38.95 to 39.92, and people's mark went to 4.44, the
+# other way.
 #
-# Three ideas carry the chapter. **Attention** {cite}`bahdanau2014`: do not squeeze a sentence into one vector, look back at
-# it. It is the idea whose worth we measure. **Wordpieces** {cite}`sennrich2016`: a vocabulary that can spell any word. And
-# **beam search** with a score that is fair to long sentences and notices what was left out.
+# Three ideas carry the chapter. **Attention** {cite}`bahdanau2014`: do not squeeze a sentence into one vector, look
+# back at it. It is the idea whose worth we measure. **Wordpieces** {cite}`sennrich2016`: a vocabulary that can spell
+# any word. And **beam search** with a score that is fair to long sentences and notices what was left out.
 
 # %% [markdown]
 # ## The data
 #
 # The paper learned from tens of millions of sentence pairs, which cannot be had without a download, and would not fit
-# into ten minutes. This chapter's sentences come from a *grammar* that derives each sentence in English and in French at
-# once. It is ours, so you may use it as you use the rest of the course. It has some 1,150 English and 2,700 French words,
-# and it was written to be hard where the two languages differ: French nouns have a gender with which articles,
+# into ten minutes. This chapter's sentences come from a *grammar* that derives each sentence in English and in French
+# at once. It is ours, so you may use it as you use the rest of the course. It has some 1,150 English and 2,700 French
+# words, and it was written to be hard where the two languages differ: French nouns have a gender with which articles,
 # adjectives and participles agree, pronouns and adverbs stand before the verb, negation has two parts, words touch
 # (*l'arbre*).
 #
-# What it gives us is one right answer for every sentence, so that BLEU has a ceiling of 100. What it lacks is what makes
-# translation hard for people: ambiguity, idiom, the world.
+# What it gives us is one right answer for every sentence, so that BLEU has a ceiling of 100. What it lacks is what
+# makes translation hard for people: ambiguity, idiom, the world.
 
 # %%
 splits = {name: data.load_grammar(name) for name in data.SPLITS}
@@ -122,10 +123,10 @@ for index in (2, 5, 7, 11):
     print(f"\n{test.sources[index]}\n{test.targets[index]}")
 
 # %% [markdown]
-# No English sentence stands in two splits. *Test* and *validation* are drawn like *train*. Two more ask what a network
-# does with what it has not seen: in *combinations* every sentence holds an adjective with a noun, or a verb with an
-# object, that never stood together in training; in *rare* every sentence holds a word that training shows in at most
-# three sentences.
+# No English sentence stands in two splits. *Test* and *validation* are drawn like *train*. Two more ask what a
+# network does with what it has not seen: in *combinations* every sentence holds an adjective with a noun, or a verb
+# with an object, that never stood together in training; in *rare* every sentence holds a word that training shows in
+# at most three sentences.
 
 # %%
 for name in ("combinations", "rare"):
@@ -139,14 +140,15 @@ axis.hist(lengths, bins=range(2, 42), color=PALETTE[0])
 axis.set(xlabel="words and marks of a test sentence", ylabel="sentences")
 show(
     figure,
-    "Histogram of the lengths of test sentences: most have 5 to 15 words, a few more than 30.",
+    "Histogram of the lengths of test sentences: most have 5 to 15 words, "
+    "a few more than 30.",
     "Most sentences are short; the long ones will tell models apart.",
 )
 
 # %% [markdown]
-# Sentences that people wrote are one command away: the help pages of LibreOffice, which stand in the same files in both
-# languages, under the Mozilla Public License 2.0. The chapter runs without them; where they are installed, one of the
-# claim's studies uses them.
+# Sentences that people wrote are one command away: the help pages of LibreOffice, which stand in the same files in
+# both languages, under the Mozilla Public License 2.0. The chapter runs without them; where they are installed, one
+# of the claim's studies uses them.
 
 # %%
 if libreoffice.FOLDER.is_dir():
@@ -160,13 +162,13 @@ else:
 # %% [markdown]
 # ## The trivial baseline
 #
-# **BLEU** compares translations of a whole test set with references: the share of its runs of 1, 2, 3 and 4 words that
-# the references hold as well, the four shares multiplied and their fourth root taken, times a penalty if the whole is too
-# short. 100 means all are the same. We leave the computing to the library `sacrebleu` {cite}`post2018`.
+# **BLEU** compares translations of a whole test set with references: the share of its runs of 1, 2, 3 and 4 words
+# that the references hold as well, the four shares multiplied and their fourth root taken, times a penalty if the
+# whole is too short. 100 means all are the same. We leave the computing to the library `sacrebleu` {cite}`post2018`.
 #
-# Two rivals. One learns a dictionary by counting which words occur together {cite}`brown1993` and translates word by word,
-# in the English order. The other answers with the translation of the most similar training sentence. To be quick, both
-# know a part of the training sentences here; [the ledger](../../ledger) has them with all.
+# Two rivals. One learns a dictionary by counting which words occur together {cite}`brown1993` and translates word by
+# word, in the English order. The other answers with the translation of the most similar training sentence. To be
+# quick, both know a part of the training sentences here; [the ledger](../../ledger) has them with all.
 
 # %%
 known, asked = {"smoke": (500, 100)}.get(SIZE, (10_000, 500))
@@ -185,10 +187,10 @@ for rival in (rivals.word_for_word, rivals.nearest_neighbour):
 #
 # ### Wordpieces
 #
-# A network needs a numbered vocabulary. Give each word a number, and a rare word has hardly been trained, an unknown one
-# has no number at all. Give each letter a number, and every sentence is five times as long. **Byte-pair merges** stand
-# between: start with letters and a mark `▁` where a word begins; then, again and again, join the pair of neighbours that
-# occurs most often. Frequent words end as one piece, others as a few.
+# A network needs a numbered vocabulary. Give each word a number, and a rare word has hardly been trained, an unknown
+# one has no number at all. Give each letter a number, and every sentence is five times as long. **Byte-pair merges**
+# stand between: start with letters and a mark `▁` where a word begins; then, again and again, join the pair of
+# neighbours that occurs most often. Frequent words end as one piece, others as a few.
 
 
 # %%
@@ -203,6 +205,7 @@ def join(symbols, pair):
     return joined
 
 
+# %%
 def learn_merges(counts, number):
     """The first merges of a table of words with their counts."""
     spelled = {word: ["▁", *word] for word in counts}
@@ -223,8 +226,8 @@ def learn_merges(counts, number):
 
 
 # %% [markdown]
-# `companion` uses the library `sentencepiece` {cite}`kudo2018` for the same. Both languages share one vocabulary, so that
-# a name is spelled alike in both. Are the first merges of both the same?
+# `companion` uses the library `sentencepiece` {cite}`kudo2018` for the same. Both languages share one vocabulary, so
+# that a name is spelled alike in both. Are the first merges of both the same?
 
 # %%
 everything = training.sources + training.targets
@@ -255,10 +258,10 @@ print(f"{np.mean([len(row) for row in rows]):.1f} pieces a test sentence")
 # %% [markdown]
 # ### An encoder and a decoder
 #
-# The plainest network that turns one sequence into another {cite}`sutskever2014,cho2014` has two recurrent halves. The
-# encoder reads the source, and its state after the last piece is a summary. The decoder gets the summary and the piece
-# it wrote last, and gives a probability to each piece that might follow. Both are LSTMs {cite}`hochreiter1997`; here is
-# one step of one, and a whole sentence.
+# The plainest network that turns one sequence into another {cite}`sutskever2014,cho2014` has two recurrent halves.
+# The encoder reads the source, and its state after the last piece is a summary. The decoder gets the summary and the
+# piece it wrote last, and gives a probability to each piece that might follow. Both are LSTMs {cite}`hochreiter1997`;
+# here is one step of one, and a whole sentence.
 
 
 # %%
@@ -295,20 +298,21 @@ below = torch.cat([embedding(begun), summary.expand(len(begun), -1)], dim=1)
 logits = predictor(lstm_read(writer, below))
 print("the decoder reads", tuple(below.shape), "gives", tuple(logits.shape))
 # %% [markdown]
-# Five pieces or fifty, the summary has 64 numbers. That is the **bottleneck**: the decoder writes the last word of a long
-# sentence from the same 64 numbers as the first. `companion`'s arm *without attention* is this network, made deeper.
+# Five pieces or fifty, the summary has 64 numbers. That is the **bottleneck**: the decoder writes the last word of a
+# long sentence from the same 64 numbers as the first. `companion`'s arm *without attention* is this network, made
+# deeper.
 #
 # ### Attention
 #
 # So keep every output of the encoder, $x_1$ to $x_M$, and let the decoder choose among them at each step
-# {cite}`bahdanau2014`. It asks with a **query** $y$. A small network with one hidden layer scores each encoding, a softmax
-# turns the scores into weights $p$, and the **context** $a$ is the weighted mean:
+# {cite}`bahdanau2014`. It asks with a **query** $y$. A small network with one hidden layer scores each encoding, a
+# softmax turns the scores into weights $p$, and the **context** $a$ is the weighted mean:
 #
 # $$s_t = v^{\top} \tanh(W y + U x_t + b) \qquad p_t = \frac{e^{s_t}}{\sum_{t'} e^{s_{t'}}} \qquad
 # a = \sum_{t=1}^{M} p_t\, x_t$$
 #
-# The query stands inside the tanh with each encoding, hence *additive* attention. Outside it would move all scores alike,
-# and the softmax would not notice.
+# The query stands inside the tanh with each encoding, hence *additive* attention. Outside it would move all scores
+# alike, and the softmax would not notice.
 
 
 # %%
@@ -326,16 +330,17 @@ def attend(attention, query, encodings):
 #
 # The paper builds eight LSTM layers a side, with four decisions (its figure 1):
 #
-# - The encoder's first layer reads in **both directions**, since what a word means may depend on what follows. The other
-#   layers read forwards only, so that on many processors a layer may begin before the one below it has finished.
-# - From the third layer on, a layer's input is added to its output, a **residual** connection: $x^{i} = m^{i} + x^{i-1}$.
-#   The paper found that plain stacks work well to four layers, barely at six and very poorly beyond eight.
+# - The encoder's first layer reads in **both directions**, since what a word means may depend on what follows. The
+#   other layers read forwards only, so that on many processors a layer may begin before the one below it has
+#   finished.
+# - From the third layer on, a layer's input is added to its output, a **residual** connection: $x^{i} = m^{i} +
+#   x^{i-1}$. The paper found that plain stacks work well to four layers, barely at six and very poorly beyond eight.
 # - The **query** is the *bottom* decoder layer's output of the *previous* step.
 # - The **context** goes to *every* decoder layer, beside the output of the layer below. The residual adds that output
 #   alone, without the context.
 #
-# Public versions differ here without always saying so. Two widely used ones, NVIDIA's and the second variant in Google's
-# own tutorial code, query with the output of the *current* step.
+# Public versions differ here without always saying so. Two widely used ones, NVIDIA's and the second variant in
+# Google's own tutorial code, query with the output of the *current* step.
 
 
 # %%
@@ -369,9 +374,10 @@ def plain_step(decoder, piece, encodings, states):
 # %% [markdown]
 # ### The loss
 #
-# In training the decoder reads the reference, not its own words: the begin sign and the reference go in, the reference
-# and the end sign are to come out, and the loss is the mean of $-\log p(\text{piece})$, in nats a piece. Real batches pad
-# sentences to one length, and padding must count nowhere. The plain network takes one sentence at a time and has none.
+# In training the decoder reads the reference, not its own words: the begin sign and the reference go in, the
+# reference and the end sign are to come out, and the loss is the mean of $-\log p(\text{piece})$, in nats a piece.
+# Real batches pad sentences to one length, and padding must count nowhere. The plain network takes one sentence at a
+# time and has none.
 
 
 # %%
@@ -397,9 +403,9 @@ def start(network):
 
 
 # %% [markdown]
-# Now the check. `companion`'s `Translator` works on padded batches: the bottom decoder layer and the attention go step by
-# step, since each needs the other, and every layer above reads its whole sentence in one call. Four layers, so that
-# residuals are among them; three sentences of different length:
+# Now the check. `companion`'s `Translator` works on padded batches: the bottom decoder layer and the attention go
+# step by step, since each needs the other, and every layer above reads its whole sentence in one call. Four layers,
+# so that residuals are among them; three sentences of different length:
 
 # %%
 four_layers = dataclasses.replace(SETTINGS.architecture, num_layers=4)
@@ -429,21 +435,21 @@ print(f"a guess among {vocabulary.size} costs {np.log(vocabulary.size):.4f}")
 # %% [markdown]
 # ### The search
 #
-# A trained network gives each translation $Y$ a probability, the product of its pieces' probabilities. The best of all
-# cannot be found by trying all. *Greedy* decoding takes the most probable piece each time and cannot take it back. **Beam
-# search** keeps the `width` most probable beginnings, grows each by every piece, and keeps the best again. A beginning
-# whose next piece is the end sign leaves the beam as a finished translation.
+# A trained network gives each translation $Y$ a probability, the product of its pieces' probabilities. The best of
+# all cannot be found by trying all. *Greedy* decoding takes the most probable piece each time and cannot take it
+# back. **Beam search** keeps the `width` most probable beginnings, grows each by every piece, and keeps the best
+# again. A beginning whose next piece is the end sign leaves the beam as a finished translation.
 #
-# Which of the finished ones is best? Every further piece lowers $\log P$, so that by $\log P$ alone short translations
-# win. And a translation that left out half of the sentence may well be probable. The paper's score (equation 14) answers
-# both:
+# Which of the finished ones is best? Every further piece lowers $\log P$, so that by $\log P$ alone short
+# translations win. And a translation that left out half of the sentence may well be probable. The paper's score
+# (equation 14) answers both:
 #
 # $$s(Y) = \frac{\log P(Y)}{lp(Y)} + cp(Y) \qquad lp(Y) = \left(\frac{5 + |Y|}{6}\right)^{\alpha} \qquad
 # cp(Y) = \beta \sum_{j=1}^{|X|} \log \min\Big(\sum_{i=1}^{|Y|} p_{i,j},\ 1\Big)$$
 #
-# $p_{i,j}$ is the attention on source piece $j$ while output $i$ was written. A piece that got an attention of 1 in all,
-# or more, costs nothing; one that got little costs much. The **coverage penalty** is *added*; a public write-up that
-# divides by it as well is wrong.
+# $p_{i,j}$ is the attention on source piece $j$ while output $i$ was written. A piece that got an attention of 1 in
+# all, or more, costs nothing; one that got little costs much. The **coverage penalty** is *added*; a public write-up
+# that divides by it as well is wrong.
 
 
 # %%
@@ -472,8 +478,8 @@ def grow(network, live, encodings, width):
 # %% [markdown]
 # When may the search stop? Not when the first translation ends, a longer one may score higher. What can the best
 # unfinished beginning still become? Its $\log P$ only falls, $lp$ is at most that of the greatest length allowed, and
-# $cp$ is at most 0. So nothing it becomes scores above $\log P / lp(\text{longest})$. Once a finished translation reaches
-# that **bound**, stopping loses nothing.
+# $cp$ is at most 0. So nothing it becomes scores above $\log P / lp(\text{longest})$. Once a finished translation
+# reaches that **bound**, stopping loses nothing.
 
 
 # %%
@@ -501,8 +507,8 @@ def plain_search(network, source, settings, early=True):
 
 
 # %% [markdown]
-# `companion` searches many sentences at once, each with its whole beam. The same pieces, the same scores? An untrained
-# network hardly ever ends a sentence, so we make its end sign likelier by hand.
+# `companion` searches many sentences at once, each with its whole beam. The same pieces, the same scores? An
+# untrained network hardly ever ends a sentence, so we make its end sign likelier by hand.
 
 # %%
 chooser = model.new_model(four_layers, 1, 0.5, embedding_range=1.7)
@@ -540,10 +546,11 @@ print(f"one by one {1 / single:5.1f}")
 # %% [markdown]
 # ## Train it
 #
-# The loop in `companion/text/gnmt/train.py` is a screen long: a batch of sentences of about one length, the loss, the norm
-# of all gradients clipped at 5, a step. As in the paper, Adam goes first and plain gradient descent, whose rate falls,
-# finishes. The labels are not smoothed. One thing differs for the size: the paper starts all weights within ±0.04; in a
-# network as narrow as ours the embeddings would then drown in the biases and the attention find nothing, so ours are larger.
+# The loop in `companion/text/gnmt/train.py` is a screen long: a batch of sentences of about one length, the loss, the
+# norm of all gradients clipped at 5, a step. As in the paper, Adam goes first and plain gradient descent, whose rate
+# falls, finishes. The labels are not smoothed. One thing differs for the size: the paper starts all weights within
+# ±0.04; in a network as narrow as ours the embeddings would then drown in the biases and the attention find nothing,
+# so ours are larger.
 
 # %%
 some = 500 if SIZE == "smoke" else len(training)
@@ -578,8 +585,8 @@ show(
 )
 
 # %% [markdown]
-# A healthy run is below 3 nats a piece after a few hundred steps, when the decoder knows what French looks like, and below
-# 1 within a thousand or so, which takes an attention that finds the right English. Three ways it goes wrong:
+# A healthy run is below 3 nats a piece after a few hundred steps, when the decoder knows what French looks like, and
+# below 1 within a thousand or so, which takes an attention that finds the right English. Three ways it goes wrong:
 #
 # | You see | It is | Do |
 # |---|---|---|
@@ -625,9 +632,9 @@ for index in (3, 1, 6, 10, 14):
 # %% [markdown]
 # ### Where it looks
 #
-# Each row is a piece of the translation, each column a piece of the source, and the darkness is $p_{i,j}$. Nobody told
-# the network which word belongs to which. The adjective that English puts before its noun and French behind it shows as
-# a step off the diagonal.
+# Each row is a piece of the translation, each column a piece of the source, and the darkness is $p_{i,j}$. Nobody
+# told the network which word belongs to which. The adjective that English puts before its noun and French behind it
+# shows as a step off the diagonal.
 
 
 # %%
@@ -648,6 +655,7 @@ def draw_attention(axis, text):
     axis.set_yticks(range(len(written))[: len(best.attention)], written)
 
 
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8))
 draw_attention(axes[0], "the brave farmer sold the red car to me .")
 draw_attention(axes[1], "nobody was looking at the prettiest horse .")
@@ -659,8 +667,8 @@ show(
 )
 
 # %% [markdown]
-# Not every dark cell lies where a dictionary would put it. The encodings have been through a layer that read both ways,
-# so that a neighbour's encoding may hold what is needed; and the query is a step old.
+# Not every dark cell lies where a dictionary would put it. The encodings have been through a layer that read both
+# ways, so that a neighbour's encoding may hold what is needed; and the query is a step old.
 #
 # ### Long sentences
 
@@ -707,8 +715,8 @@ for index in range(4):
 # %% [markdown]
 # ### Failures
 #
-# The worst of the test sentences by GLEU, a measure for single sentences that you meet below. Look for words left out,
-# for agreement across a distance, and for words that are in place but wrong.
+# The worst of the test sentences by GLEU, a measure for single sentences that you meet below. Look for words left
+# out, for agreement across a distance, and for words that are in place but wrong.
 
 # %%
 quality = [
@@ -723,8 +731,8 @@ for index in np.argsort(quality)[:4]:
 # %% [markdown]
 # ### The score, by hand
 #
-# Move $\alpha$ and $\beta$ and watch the search's four best change places, or be replaced: the score also decides when
-# the search stops. In the static page you see one still.
+# Move $\alpha$ and $\beta$ and watch the search's four best change places, or be replaced: the score also decides
+# when the search stops. In the static page you see one still.
 
 # %%
 output = ipywidgets.HTML()
@@ -753,12 +761,12 @@ display(ipywidgets.VBox([alpha, beta, output]))
 # %% [markdown]
 # ### Training on the measure
 #
-# The loss asks for the reference piece by piece, always after a perfect beginning. What we care for is whole sentences
-# that the network wrote itself. The paper's second stage (section 5) draws translations from the network and rewards
-# each with its **GLEU**, the smaller of precision and recall over all runs of 1 to 4 pieces, since BLEU of one sentence is
-# often 0. The gradient of the expected reward needs no derivative of the reward: it is the mean, over samples, of reward
-# minus a baseline, times the gradient of $\log P(\text{sample})$. A little of the old loss is kept:
-# $O = 0.017\, O_{\mathrm{ML}} + O_{\mathrm{RL}}$.
+# The loss asks for the reference piece by piece, always after a perfect beginning. What we care for is whole
+# sentences that the network wrote itself. The paper's second stage (section 5) draws translations from the network
+# and rewards each with its **GLEU**, the smaller of precision and recall over all runs of 1 to 4 pieces, since BLEU
+# of one sentence is often 0. The gradient of the expected reward needs no derivative of the reward: it is the mean,
+# over samples, of reward minus a baseline, times the gradient of $\log P(\text{sample})$. A little of the old loss is
+# kept: $O = 0.017\, O_{\mathrm{ML}} + O_{\mathrm{RL}}$.
 
 # %%
 steps = 2 if SIZE == "smoke" else 60
@@ -774,14 +782,14 @@ for name, network in (("before", trained), ("after", refined.eval())):
     print(f"  {name:7} {bleu(answers, held_out.targets):.1f}")
 
 # %% [markdown]
-# A few steps show the mechanism; the ledger has a run long enough to tell. In the paper BLEU rose and people's marks did
-# not: a measure that is trained on stops being a measure.
+# A few steps show the mechanism; the ledger has a run long enough to tell. In the paper BLEU rose and people's marks
+# did not: a measure that is trained on stops being a measure.
 #
 # ### Eight bits
 #
-# A served network should be small and fast. Weights rounded to 8 bits, one scale a matrix, take a quarter of the space,
-# and hardware that multiplies bytes is faster for it: the paper's decoded a test set in 384 seconds that took a CPU
-# 1,322, at the same BLEU. What does it bring on an ordinary processor, for a network of this size?
+# A served network should be small and fast. Weights rounded to 8 bits, one scale a matrix, take a quarter of the
+# space, and hardware that multiplies bytes is faster for it: the paper's decoded a test set in 384 seconds that took
+# a CPU 1,322, at the same BLEU. What does it bring on an ordinary processor, for a network of this size?
 
 # %%
 rounded = quantise.quantise(trained)
@@ -797,10 +805,10 @@ for name, network in (("float", trained), ("int8", rounded)):
 # %% [markdown]
 # ## The claim, measured
 #
-# *Attention translates better than the encoding of the last piece alone, and the more so the longer the sentence.* Both
-# arms are the network you have built; in the second, the weights are fixed on the source's last piece. Both take the same
-# steps on the same batches and choose between the same learning rates on validation sentences. Here is one seed of
-# each; the table below has all of them, made by the same function, `claim.experiment`.
+# *Attention translates better than the encoding of the last piece alone, and the more so the longer the sentence.*
+# Both arms are the network you have built; in the second, the weights are fixed on the source's last piece. Both take
+# the same steps on the same batches and choose between the same learning rates on validation sentences. Here is one
+# seed of each; the table below has all of them, made by the same function, `claim.experiment`.
 
 # %%
 recorded = claims.load(claims.PACKAGE / "text/gnmt/claim.json")
@@ -820,9 +828,9 @@ display(HTML(claims.table_html(recorded)))
 # %% [markdown]
 # ## Touch it
 #
-# Type an English sentence from the grammar's words, or with words it never saw, and watch the search translate it in your
-# browser: its beams, its scores, and where it looked. In a notebook this place shows only its name: build the book with
-# `make book` and open this page there.
+# Type an English sentence from the grammar's words, or with words it never saw, and watch the search translate it in
+# your browser: its beams, its scores, and where it looked. In a notebook this place shows only its name: build the
+# book with `make book` and open this page there.
 #
 # ```{live} text/gnmt
 # ```
@@ -840,9 +848,9 @@ display(HTML(claims.table_html(recorded)))
 # | 8 bits | limits in training, special hardware | rounding afterwards, any processor | no speed to be had from hardware |
 # | Judged by | people, and BLEU | BLEU | we cannot say whether people would agree |
 #
-# Your own sentences are read by path: `data.read_lines` takes two files of which line $i$ of the one translates line $i$ of
-# the other, the format of the public sets the paper used; `libreoffice.load_libreoffice` takes the help pages. The `gpu`
-# size has the paper's layers and widths.
+# Your own sentences are read by path: `data.read_lines` takes two files of which line $i$ of the one translates line
+# $i$ of the other, the format of the public sets the paper used; `libreoffice.load_libreoffice` takes the help pages.
+# The `gpu` size has the paper's layers and widths.
 
 # %%
 with torch.device("meta"):
@@ -854,16 +862,16 @@ for name, network in (("the gpu size", large), ("this chapter", trained)):
 # %% [markdown]
 # ## Since then
 #
-# The network was overtaken within a year. The Transformer keeps the attention and throws out the recurrence: every piece
-# attends to every other, all positions are computed at once, and training takes days on eight GPUs
-# {cite}`vaswani2017`. On the English to French test where this paper's best single network reached 38.95 BLEU, and 39.92
-# refined, it reached 41.8. A later study took both apart and found that part of the gain was not the architecture but how it
-# was trained: an LSTM network given the same techniques overtook the first Transformers, and hybrids of the two were
-# better still {cite}`chen2018`. Then one network came to serve two hundred languages, most of them with little text
-# {cite}`costajussa2022`. By 2023 language models that were never built for translation came close to dedicated systems
-# where text is plentiful, and fell behind where it is not {cite}`hendy2023`. What has lasted of this system is
-# around the network: pieces of words as the vocabulary of nearly everything, a search with a length penalty, 8-bit weights
-# for serving, and the habit of asking people, too.
+# The network was overtaken within a year. The Transformer keeps the attention and throws out the recurrence: every
+# piece attends to every other, all positions are computed at once, and training takes days on eight GPUs
+# {cite}`vaswani2017`. On the English to French test where this paper's best single network reached 38.95 BLEU, and
+# 39.92 refined, it reached 41.8. A later study took both apart and found that part of the gain was not the
+# architecture but how it was trained: an LSTM network given the same techniques overtook the first Transformers, and
+# hybrids of the two were better still {cite}`chen2018`. Then one network came to serve two hundred languages, most of
+# them with little text {cite}`costajussa2022`. By 2023 language models that were never built for translation came
+# close to dedicated systems where text is plentiful, and fell behind where it is not {cite}`hendy2023`. What has
+# lasted of this system is around the network: pieces of words as the vocabulary of nearly everything, a search with a
+# length penalty, 8-bit weights for serving, and the habit of asking people, too.
 
 # %% [markdown]
 # ## Recall
@@ -872,13 +880,13 @@ for name, network in (("the gpu size", large), ("this chapter", trained)):
 #
 # 1. What exactly fell by 55 to 85%, and what does the survey make of it?
 #
-# <details><summary>Answer</summary>Translation errors against the phrase-based system, judged side by side by people, on
-# several language pairs. The survey calls it the distance to human translation.</details>
+# <details><summary>Answer</summary>Translation errors against the phrase-based system, judged side by side by people,
+# on several language pairs. The survey calls it the distance to human translation.</details>
 #
 # 2. Why must the query stand inside the tanh together with each encoding?
 #
-# <details><summary>Answer</summary>Added outside, it would add the same number to every score, and a softmax does not change
-# when all scores move alike: the decoder could not choose.</details>
+# <details><summary>Answer</summary>Added outside, it would add the same number to every score, and a softmax does not
+# change when all scores move alike: the decoder could not choose.</details>
 #
 # 3. A residual layer of the decoder reads the layer below's output and the context side by side. What is added to its
 # output?
@@ -888,18 +896,18 @@ for name, network in (("the gpu size", large), ("this chapter", trained)):
 #
 # 4. Two translations: 8 pieces with log P = -6.0, and 11 pieces with -6.6. Which wins at $\alpha = 0$, which at 0.6?
 #
-# <details><summary>Answer</summary>At 0 the short one, -6.0 against -6.6. At 0.6 the long one: -6.6 / (16/6)^0.6 = -3.66
-# against -6.0 / (13/6)^0.6 = -3.77.</details>
+# <details><summary>Answer</summary>At 0 the short one, -6.0 against -6.6. At 0.6 the long one: -6.6 / (16/6)^0.6 =
+# -3.66 against -6.0 / (13/6)^0.6 = -3.77.</details>
 #
-# 5. A finished translation scores -2. The best unfinished one has log P = -9, and lp of the greatest length is 4. May the
-# search stop?
+# 5. A finished translation scores -2. The best unfinished one has log P = -9, and lp of the greatest length is 4. May
+# the search stop?
 #
-# <details><summary>Answer</summary>Yes. Nothing it becomes scores above -9 / 4 = -2.25: log P only falls, lp is at most 4,
-# and cp is at most 0.</details>
+# <details><summary>Answer</summary>Yes. Nothing it becomes scores above -9 / 4 = -2.25: log P only falls, lp is at
+# most 4, and cp is at most 0.</details>
 
 # %% [markdown]
 # ## Exercises
 #
-# [Eight exercises](../../exercises/text/gnmt), 33 points, a little under three hours: the score of a translation, a list in a
-# new order, the whole score in batch, GLEU, wordpieces by merging, a step of attention, a decoder that knew the
-# answer, and a language to learn from its translations.
+# [Eight exercises](../../exercises/text/gnmt), 33 points, a little under three hours: the score of a translation, a
+# list in a new order, the whole score in batch, GLEU, wordpieces by merging, a step of attention, a decoder that knew
+# the answer, and a language to learn from its translations.
