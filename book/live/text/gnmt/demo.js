@@ -65,7 +65,8 @@ function panel(stage, model) {
       results.hidden = false;
       heat.show(source, hypotheses[0]);
       growth.show(steps);
-      report(stage, { kind: "translation", ...asked, source, translation, hypotheses, steps });
+      const count = steps.length;
+      report(stage, { kind: "translation", ...asked, source, translation, hypotheses, count });
     } catch (error) {
       refuse(asked.text, `The model failed: ${error.message}`);
     }

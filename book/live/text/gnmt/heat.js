@@ -98,7 +98,8 @@ export function createHeat(vocabulary) {
     },
   });
   const explained =
-    "Each row is what the network wrote, the darker a column the more it looked there as it did.";
+    "A row for each word or piece written, a column for each one read: the stronger the colour, " +
+    "the more the network looked there.";
   const parts = [element("h4", "", "Where it looked"), unit, frame];
   return {
     element: element("div", "live-panel", ...parts, element("p", "live-help", explained)),
