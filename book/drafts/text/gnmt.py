@@ -374,10 +374,10 @@ def plain_step(decoder, piece, encodings, states):
 # %% [markdown]
 # ### The loss
 #
-# In training the decoder reads the reference, not its own words: the begin sign and the reference go in, the
-# reference and the end sign are to come out, and the loss is the mean of $-\log p(\text{piece})$, in nats a piece.
-# Real batches pad sentences to one length, and padding must count nowhere. The plain network takes one sentence at a
-# time and has none.
+# In training the decoder reads the reference, not its own words (**teacher forcing**): the begin sign and the
+# reference go in, the reference and the end sign are to come out, and the loss is the mean of $-\log
+# p(\text{piece})$, in nats a piece. Real batches pad sentences to one length, and padding must count nowhere. The
+# plain network takes one sentence at a time and has none.
 
 
 # %%
@@ -787,9 +787,10 @@ for name, network in (("before", trained), ("after", refined.eval())):
 #
 # ### Eight bits
 #
-# A served network should be small and fast. Weights rounded to 8 bits, one scale a matrix, take a quarter of the
-# space, and hardware that multiplies bytes is faster for it: the paper's decoded a test set in 384 seconds that took
-# a CPU 1,322, at the same BLEU. What does it bring on an ordinary processor, for a network of this size?
+# A served network should be small and fast. **Quantisation** helps: weights rounded to 8 bits, one scale a matrix,
+# take a quarter of the space, and hardware that multiplies bytes is faster for it: the paper's decoded a test set in
+# 384 seconds that took a CPU 1,322, at the same BLEU. What does it bring on an ordinary processor, for a network of
+# this size?
 
 # %%
 rounded = quantise.quantise(trained)
