@@ -235,8 +235,8 @@ vocabulary = wordpieces.learn_wordpieces(
     everything, SETTINGS.architecture.vocabulary_size
 )
 counts = Counter(word for text in everything for word in text.split())
-merges = learn_merges(counts, 60)
-assert merges == list(vocabulary.pieces[4:64])
+merges = learn_merges(counts, 40)
+assert merges == list(vocabulary.pieces[4:44])
 print("first:", *merges[:12])
 print("last: ", *vocabulary.pieces[1400:1412])
 for word in ("elephant", "éléphants", "unbelievable"):
@@ -574,7 +574,7 @@ figure, axis = plt.subplots(figsize=(6.4, 3))
 axis.plot(history["loss"], color="#cccccc", linewidth=0.5)
 axis.plot(np.arange(len(smooth)) + window / 2, smooth)
 axis.axvline(SETTINGS.adam_steps, color="#777777", linestyle=":")
-axis.text(SETTINGS.adam_steps, 4, "plain gradient descent", ha="right")
+axis.text(SETTINGS.adam_steps, 6, " plain gradient descent")
 axis.set(xlabel="step", ylabel="nats a piece", ylim=(0, 7.5))
 show(
     figure,
@@ -597,8 +597,8 @@ show(
 # %%
 held_out = live.held_out()
 if SIZE == "smoke":
-    held_out = data.Pairs(held_out.sources[:25], held_out.targets[:25])
-count = 25 if SIZE == "smoke" else 400
+    held_out = data.Pairs(held_out.sources[:20], held_out.targets[:20])
+count = 15 if SIZE == "smoke" else 400
 judged = {"test": held_out}
 for name in ("combinations", "rare"):
     rows = splits[name].sources[:count], splits[name].targets[:count]
@@ -651,6 +651,7 @@ def draw_attention(axis, text):
     (best, *_), pieces = look(text)
     written = [vocabulary.pieces[n] for n in (*best.pieces, wordpieces.END)]
     axis.imshow(best.attention, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axis.grid(False)
     axis.set_xticks(range(len(pieces)), pieces, rotation=90)
     axis.set_yticks(range(len(written))[: len(best.attention)], written)
 
