@@ -638,7 +638,7 @@ for index in (3, 1, 6, 10, 14):
 
 
 # %%
-def look(text, settings=beam.Search()):
+def look(text, settings):
     """The best hypotheses of one sentence, and the source's pieces."""
     numbers = vocabulary.encode(text)
     sources, lengths = batches.make_sources([numbers])
@@ -648,7 +648,7 @@ def look(text, settings=beam.Search()):
 
 def draw_attention(axis, text):
     """A heat map of the best translation's attention."""
-    (best, *_), pieces = look(text)
+    (best, *_), pieces = look(text, beam.Search())
     written = [vocabulary.pieces[n] for n in (*best.pieces, wordpieces.END)]
     axis.imshow(best.attention, cmap="Greys", vmin=0, vmax=1, aspect="auto")
     axis.grid(False)
