@@ -5,14 +5,22 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Browser, Page
 
 from companion.text.gnmt import live as shipped
 from companion.text.gnmt.batches import make_sources
-from companion.text.gnmt.beam import Hypothesis, Search, coverage_penalty, length_penalty, search
+from companion.text.gnmt.beam import (
+    SMALLEST_COVERAGE,
+    Hypothesis,
+    Search,
+    coverage_penalty,
+    length_penalty,
+    search,
+)
 from companion.text.gnmt.data import load_grammar, tokenize
-from companion.text.gnmt.model import Translator
-from companion.text.gnmt.wordpieces import END, WORD_START, Wordpieces, clean
+from companion.text.gnmt.model import Architecture, Memory, State, Translator
+from companion.text.gnmt.wordpieces import BEGIN, END, WORD_START, Wordpieces, clean
 from tests.browser_site import (
     DESKTOP,
     PHONE,
@@ -28,6 +36,7 @@ from tests.browser_site import (
 CHAPTER = "chapters/text/gnmt.html"
 LIVE = SITE / "live" / "text" / "gnmt"
 SENTENCE = "An English sentence"
+FOLDER = "new URL(document.querySelector('.live').dataset.live, document.baseURI).href"
 TRANSLATION = ".live .live-translation"
 
 pytest_plugins = ["tests.browser_site"]
@@ -95,6 +104,11 @@ def find(loaded: tuple[Translator, Wordpieces], text: str, settings: Search) -> 
     return search(model, *make_sources([vocabulary.encode(clean(text))]), settings)[0]
 
 
+def with_end(hypothesis: Hypothesis) -> list[int]:
+    """The pieces, and the end sign if it came, for which the attention has a row."""
+    return [*hypothesis.pieces, END][: len(hypothesis.attention)]
+
+
 def check_translation(result: dict, loaded: tuple[Translator, Wordpieces]) -> None:
     """The page's hypotheses are those of the chapter: pieces, scores and what they looked at."""
     asked = Search(width=result["width"], alpha=result["alpha"], beta=result["beta"])
@@ -102,8 +116,7 @@ def check_translation(result: dict, loaded: tuple[Translator, Wordpieces]) -> No
     assert result["translation"] == loaded[1].decode(expected[0].pieces)
     assert len(result["hypotheses"]) == len(expected)
     for one, other in zip(result["hypotheses"], expected, strict=True):
-        ended = len(other.attention) > len(other.pieces)
-        assert one["pieces"] == [*other.pieces, *([END] if ended else [])]
+        assert one["pieces"] == with_end(other)
         assert one["score"] == pytest.approx(other.score, abs=1e-4)
         assert one["logProbability"] == pytest.approx(other.log_probability, abs=1e-4)
         np.testing.assert_allclose(one["attention"], other.attention, atol=1e-4, rtol=0)
@@ -136,7 +149,7 @@ def test_the_page_spells_sentences_as_the_chapter_does(
             return [clean(text), numbers, decode(numbers, vocabulary)];
           });
         }""",
-        [live.evaluate("document.querySelector('.live').dataset.live"), settings, texts],
+        [live.evaluate(FOLDER), settings, texts],
     )
     vocabulary = loaded[1]
     for text, (cleaned, numbers, decoded) in zip(texts, found, strict=True):
@@ -198,6 +211,66 @@ def test_of_several_wishes_while_it_works_the_last_counts(
     results = live.evaluate("results")
     assert [one["text"] for one in results] == [texts[0], texts[-1]]
     check_translation(results[-1], loaded)
+
+
+class Chain:
+    """A stand-in for a `Translator` whose steps depend on the last piece alone, by tables."""
+
+    def __init__(self, seed: int, pieces: int = 9, source: int = 5):
+        stream = torch.Generator().manual_seed(seed)
+        scores = torch.randn(pieces, pieces, generator=stream)
+        self.log_probabilities = scores.log_softmax(dim=1)
+        self.attention = (3 * torch.randn(pieces, source, generator=stream)).softmax(dim=1)
+        self.attention[:, 1] = 0  # a piece that is never looked at
+        self.architecture = Architecture(pieces)
+
+    def encode(self, sources, lengths):
+        nothing = torch.zeros(*sources.shape, 1)
+        return Memory(nothing, nothing, torch.ones_like(sources, dtype=torch.bool))
+
+    def start(self, batch, like):
+        return State(torch.zeros(batch, 1, 1), torch.zeros(batch, 1, 1))
+
+    def step(self, pieces, memory, state):
+        return self.log_probabilities[pieces], self.attention[pieces], state
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_beam_is_the_chapters_where_end_signs_abound_and_a_piece_is_never_read(
+    live: Page, seed: int
+) -> None:
+    chain, asked = Chain(seed), Search(width=3)
+    source = chain.attention.shape[1]
+    length = torch.tensor([source])
+    expected = search(chain, torch.zeros(1, source).long(), length, asked)[0]
+    found = live.evaluate(
+        """async ([folder, logProbabilities, attention, settings]) => {
+          const { beamSearch } = await import(`${folder}beam.js`);
+          const step = (pieces) => ({
+            logProbabilities: pieces.flatMap((piece) => logProbabilities[piece]),
+            attention: pieces.map((piece) => attention[piece]),
+          });
+          return (await beamSearch(step, undefined, settings)).hypotheses;
+        }""",
+        [
+            live.evaluate(FOLDER),
+            chain.log_probabilities.tolist(),
+            chain.attention.tolist(),
+            {
+                "width": asked.width,
+                "alpha": asked.alpha,
+                "beta": asked.beta,
+                "smallestCoverage": SMALLEST_COVERAGE,
+                "begin": BEGIN,
+                "end": END,
+                "longest": int(asked.longest(length)),
+                "sourceLength": source,
+            },
+        ],
+    )
+    assert [one["pieces"] for one in found] == [with_end(one) for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one["score"] == pytest.approx(other.score, abs=1e-4)
 
 
 # ---------------------------------------------------------------- what it shows
@@ -264,9 +337,9 @@ def test_the_beam_is_shown_after_each_piece_with_the_parts_of_its_scores(
     for row, one in zip(ended, result["hypotheses"], strict=True):
         assert row[0] == f"{loaded[1].decode(one['pieces'])} ended"
         score, log_probability, penalty, covered = map(number, row[1:])
-        attention = np.array(one["attention"])
-        mask = np.ones(attention.shape[1], dtype=bool)
-        expected = coverage_penalty(*map(tensor, (attention, mask)), result["beta"])
+        attention = torch.tensor(one["attention"])
+        mask = torch.ones(attention.shape[1], dtype=torch.bool)
+        expected = coverage_penalty(attention, mask, result["beta"])
         assert covered == pytest.approx(expected.item(), abs=0.006)
         expected = length_penalty(len(one["pieces"]), result["alpha"])
         assert penalty == pytest.approx(expected, abs=0.006)
@@ -285,12 +358,6 @@ def test_the_beam_is_shown_after_each_piece_with_the_parts_of_its_scores(
     assert live.locator(".live-slider output", has_text=" of ").inner_text() == (
         f"1 of {result['count']}"
     )
-
-
-def tensor(array: np.ndarray):
-    import torch
-
-    return torch.from_numpy(array)
 
 
 def test_the_beam_grows_before_the_readers_eyes_until_it_is_touched(live: Page) -> None:
@@ -457,3 +524,14 @@ def test_on_a_phone_a_finger_picks_an_example_and_nothing_overflows(
         arg=result["translation"],
     )
     assert overflowing(page) == []
+
+
+def test_a_network_that_fails_says_so_and_the_page_stays_usable(
+    visit: Visit, settings: dict
+) -> None:
+    other = json.dumps({**settings, "hidden": settings["hidden"] + 1})
+    visit.context.route("**/gnmt/model.json", lambda route: route.fulfill(body=other))
+    page = start_live(visit, CHAPTER)
+    result = wait_for(page, "kind", "refusal", lambda: press(page, "Translate"))
+    assert result["why"].startswith("The model failed: ")
+    assert page.get_by_text(result["why"]).is_visible()
