@@ -214,14 +214,15 @@ def test_of_several_wishes_while_it_works_the_last_counts(
 
 
 class Chain:
-    """A stand-in for a `Translator` whose steps depend on the last piece alone, by tables."""
+    """A stand-in for a `Translator` whose step t depends on the last piece alone, by table t."""
 
-    def __init__(self, seed: int, pieces: int = 9, source: int = 5):
+    def __init__(self, seed: int, steps: int = 20, pieces: int = 9, source: int = 5):
         stream = torch.Generator().manual_seed(seed)
-        scores = torch.randn(pieces, pieces, generator=stream)
-        self.log_probabilities = scores.log_softmax(dim=1)
-        self.attention = (3 * torch.randn(pieces, source, generator=stream)).softmax(dim=1)
-        self.attention[:, 1] = 0  # a piece that is never looked at
+        scores = torch.randn(steps, pieces, pieces, generator=stream)
+        looks = torch.randn(steps, pieces, source, generator=stream)
+        self.log_probabilities = scores.log_softmax(dim=2)
+        self.attention = (3 * looks).softmax(dim=2)
+        self.attention[:, :, 1] = 0  # a piece that is never looked at
         self.architecture = Architecture(pieces)
 
     def encode(self, sources, lengths):
@@ -232,7 +233,9 @@ class Chain:
         return State(torch.zeros(batch, 1, 1), torch.zeros(batch, 1, 1))
 
     def step(self, pieces, memory, state):
-        return self.log_probabilities[pieces], self.attention[pieces], state
+        time = int(state.h[0, 0, 0])
+        tables = self.log_probabilities[time], self.attention[time]
+        return *(table[pieces] for table in tables), State(state.h + 1, state.c)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -240,17 +243,18 @@ def test_the_beam_is_the_chapters_where_end_signs_abound_and_a_piece_is_never_re
     live: Page, seed: int
 ) -> None:
     chain, asked = Chain(seed), Search(width=3)
-    source = chain.attention.shape[1]
+    source = chain.attention.shape[2]
     length = torch.tensor([source])
     expected = search(chain, torch.zeros(1, source).long(), length, asked)[0]
     found = live.evaluate(
         """async ([folder, logProbabilities, attention, settings]) => {
           const { beamSearch } = await import(`${folder}beam.js`);
-          const step = (pieces) => ({
-            logProbabilities: pieces.flatMap((piece) => logProbabilities[piece]),
-            attention: pieces.map((piece) => attention[piece]),
+          const step = (pieces, rows, time) => ({
+            logProbabilities: pieces.flatMap((piece) => logProbabilities[time][piece]),
+            attention: pieces.map((piece) => attention[time][piece]),
+            state: time + 1,
           });
-          return (await beamSearch(step, undefined, settings)).hypotheses;
+          return (await beamSearch(step, 0, settings)).hypotheses;
         }""",
         [
             live.evaluate(FOLDER),
