@@ -24,6 +24,7 @@ from companion.text.gnmt.wordpieces import BEGIN, END, WORD_START, Wordpieces, c
 from tests.browser_site import (
     DESKTOP,
     PHONE,
+    ROOT,
     SITE,
     Visit,
     accessibility_faults,
@@ -32,6 +33,9 @@ from tests.browser_site import (
     start_live,
     wait_for,
 )
+
+if not (ROOT / "book" / "chapters" / "text" / "gnmt.py").is_file():
+    pytest.skip("chapter 1.1 is a draft: it has no page yet", allow_module_level=True)
 
 CHAPTER = "chapters/text/gnmt.html"
 LIVE = SITE / "live" / "text" / "gnmt"
