@@ -170,7 +170,7 @@ doctor médecin, teacher professeur, artist artiste, judge juge, engineer ingén
 dentist dentiste, architect architecte, pianist pianiste
 """
 WEATHER = """
-rains/rained/rain/raining pleuvoir, snows/snowed/snow/snowing neiger
+rain pleuvoir, snow neiger
 """
 
 FREQUENCY = "often souvent, always toujours, sometimes parfois, already déjà"

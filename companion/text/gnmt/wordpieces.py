@@ -69,11 +69,6 @@ def learn_merges(counts: dict[str, int], number: int) -> list[tuple[str, str]]:
     return merges
 
 
-def _shortest_first(pair: tuple[str, str]) -> tuple[int, str]:
-    joined = "".join(pair)
-    return len(joined), joined
-
-
 def join(symbols: list[str], pair: tuple[str, str]) -> list[str]:
     """The symbols with each occurrence of the pair made one, from left to right."""
     joined: list[str] = []

@@ -65,3 +65,13 @@ def test_lengths_reach_from_short_to_long(pairs):
     lengths = [len(pair.english.split()) for pair in pairs]
     assert min(lengths) <= 4
     assert sum(length > 20 for length in lengths) > len(lengths) / 30
+
+
+def test_weather_is_bare_after_a_helping_verb_and_inflected_once(pairs):
+    said = {word for pair in pairs for word in re.findall(r"\b(?:rain|snow)\w*", pair.english)}
+    assert said <= {
+        f"{verb}{ending}" for verb in ("rain", "snow") for ending in ("", "s", "ed", "ing")
+    }
+    assert said >= {"rain", "rains"}
+    helped = r"\b(will|won't|didn't|doesn't|going to) (rain|snow)\w+"
+    assert not [pair.english for pair in pairs if re.search(helped, pair.english)]
