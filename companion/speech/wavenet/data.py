@@ -227,12 +227,22 @@ def training_batches(
         yield make_batch(clips, list(zip(index.tolist(), start.tolist(), strict=True)), length)
 
 
-def evaluation_batches(clips: Clips, batch_size: int = 32) -> Iterator[Batch]:
-    """Every clip once, whole, in order of length, each batch as long as its longest clip."""
+def evaluation_batches(clips: Clips, most_samples: int = 150_000) -> Iterator[Batch]:
+    """Every clip once, whole, in order of length, each batch as long as its longest clip.
+
+    A batch has at most ``most_samples`` samples, filled up ones included, or one longer clip:
+    recordings of twenty seconds, 32 at once, would take more memory than a laptop has.
+    """
     order = sorted(range(len(clips)), key=lambda index: len(clips.codes[index]))
-    for first in range(0, len(order), batch_size):
-        chosen = order[first : first + batch_size]
-        yield make_batch(clips, [(index, 0) for index in chosen], len(clips.codes[chosen[-1]]))
+    chosen: list[int] = []
+    for index in order:
+        length = len(clips.codes[index])
+        if chosen and (len(chosen) + 1) * length > most_samples:
+            yield make_batch(clips, [(one, 0) for one in chosen], len(clips.codes[chosen[-1]]))
+            chosen = []
+        chosen.append(index)
+    if chosen:
+        yield make_batch(clips, [(one, 0) for one in chosen], len(clips.codes[chosen[-1]]))
 
 
 # --- trivial baselines -------------------------------------------------------------------------

@@ -213,6 +213,14 @@ def test_evaluation_covers_every_sample_once(ramps, splits):
     assert total == sum(map(len, splits["test"].codes))
 
 
+def test_evaluation_never_holds_more_samples_than_it_may(ramps):
+    shapes = [tuple(batch.codes.shape) for batch in data.evaluation_batches(ramps, 16)]
+    assert shapes == [(2, 8), (1, 12)]
+    # A clip longer than that comes alone.
+    alone = [tuple(batch.codes.shape) for batch in data.evaluation_batches(ramps, 9)]
+    assert alone == [(1, 5), (1, 8), (1, 12)]
+
+
 def test_batches_refuse_what_they_cannot_draw(ramps):
     generator = torch.Generator()
     empty = data.Clips([], [], torch.zeros(0, dtype=torch.int64), [], [], ("x",))

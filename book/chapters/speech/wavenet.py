@@ -128,7 +128,9 @@ def find(split, text, voice):
     """Index of the first clip of a text by a voice."""
     speaker = split.speaker(voice)
     return next(
-        i for i, said in enumerate(split.texts) if said == text and split.speakers[i] == speaker
+        i
+        for i, said in enumerate(split.texts)
+        if said == text and split.speakers[i] == speaker
     )
 
 
@@ -215,7 +217,11 @@ def noise_ratio(signal, coded):
 
 
 original = torch.cat(
-    [torch.from_numpy(one.samples) for one in speech.load_speech() if one.text == "seven"]
+    [
+        torch.from_numpy(one.samples)
+        for one in speech.load_speech()
+        if one.text == "seven"
+    ]
 )
 levels = np.arange(0, -45, -5)
 ratios = {"mu-law": [], "mu-law, rounded down": [], "evenly spaced": []}
@@ -301,7 +307,9 @@ inputs = torch.randn(1, 3, 40, generator=random)
 changed = inputs.clone()
 changed[:, :, 20] += 1
 for dilation in (1, 8):
-    pair = [causal_convolution(x, weight, bias, dilation) for x in (inputs, changed)]
+    pair = [
+        causal_convolution(x, weight, bias, dilation) for x in (inputs, changed)
+    ]
     moved = (pair[0] != pair[1]).any(dim=1)[0].nonzero()[:, 0].tolist()
     print(f"dilation {dilation}: input 20 changed, outputs {moved} did")
 
@@ -375,7 +383,9 @@ def plain_layer(layer, inputs, speakers, phonemes):
     filtered = filtered + layer.phoneme.weight[phonemes].transpose(1, 2)
     signal, gate = filtered.chunk(2, dim=1)  # (batch, channels, time) each
     gated = signal.tanh() * gate.sigmoid()
-    return inputs + one_by_one(layer.residual, gated), one_by_one(layer.skip, gated)
+    return inputs + one_by_one(layer.residual, gated), one_by_one(
+        layer.skip, gated
+    )
 
 
 def one_by_one(convolution, inputs):
@@ -404,7 +414,9 @@ def plain_logits(network, previous, speakers, phonemes):
 network = model.new_model(SETTINGS.architecture, seed=0)
 finished = copy.deepcopy(network)
 batch = data.make_batch(clips, [(3, 0), (400, 900)], 1200)
-logits = plain_logits(network, model.shift(batch.codes), batch.speakers, batch.phonemes)
+logits = plain_logits(
+    network, model.shift(batch.codes), batch.speakers, batch.phonemes
+)
 print("logits:", tuple(logits.shape))
 print(f"{sum(w.numel() for w in network.parameters()):,} weights")
 
@@ -467,7 +479,9 @@ def generate_naive(network, speakers, phonemes, noise):
     for step in range(phonemes.shape[1]):
         first = max(0, step + 1 - network.receptive_field)
         window = slice(first, step + 1)
-        logits = plain_logits(network, previous[:, window], speakers, phonemes[:, window])
+        logits = plain_logits(
+            network, previous[:, window], speakers, phonemes[:, window]
+        )
         codes.append(draw(logits[:, :, -1], noise[:, step]))
         previous = torch.cat([previous, codes[-1][:, None]], dim=1)
     return torch.stack(codes, dim=1)
@@ -494,7 +508,9 @@ def generate_with_queues(network, speakers, phonemes, noise):
         for layer, queue in zip(network.layers, queues, strict=True):
             older, newer = queue.pop(0), hidden
             queue.append(newer)
-            hidden, skip = step_layer(layer, older, newer, speakers, phonemes[:, step])
+            hidden, skip = step_layer(
+                layer, older, newer, speakers, phonemes[:, step]
+            )
             total = total + skip
         top = network.hidden.weight[:, :, 0] @ total.relu().T
         top = (top.T + network.hidden.bias).relu()
@@ -548,7 +564,9 @@ print("and every sample is the same")
 # %%
 fields, costs = [], {"naive": [], "cached": []}
 for num_blocks, layers_per_block in claim.COST_STACKS:
-    stack = model.new_model(claim.cost_architecture(num_blocks, layers_per_block, SIZE), 0).eval()
+    stack = model.new_model(
+        claim.cost_architecture(num_blocks, layers_per_block, SIZE), 0
+    ).eval()
     fields.append(stack.receptive_field)
     for way, values in costs.items():
         values.append(claim.milliseconds_a_sample(way, stack))
@@ -591,7 +609,9 @@ for way in ("naive", "cached"):
 
 # %%
 start = time.perf_counter()
-trained, history = train.train(clips, SETTINGS, seed=0, device=device(), label="training")
+trained, history = train.train(
+    clips, SETTINGS, seed=0, device=device(), label="training"
+)
 minutes = (time.perf_counter() - start) / 60
 print(f"{minutes:.1f} minutes")
 if SIZE == "smoke":
@@ -616,12 +636,12 @@ show(
 )
 
 # %% [markdown]
-# A healthy run falls below the counting rival within a hundred steps and then ever more slowly. Single batches scatter by
-# a bit, because an "s" is noise that nobody can predict and silence costs nearly nothing. Three ways it goes wrong:
+# A healthy run falls below the counting rival within some hundred steps and then ever more slowly. Single batches scatter
+# by a third of a bit, because an "s" is noise that nobody can predict and silence costs nearly nothing. Three ways it goes wrong:
 #
 # | You see | It is | Do |
 # |---|---|---|
-# | bits fall below 2 within minutes, and generated speech is a hiss | a leak: the network sees the sample it predicts | change one input, as above; look for padding on both sides, or a missing shift |
+# | bits fall far below all numbers of this chapter, and generated speech is noise | a leak: the network sees the sample it predicts | change one input, as above; look for padding on both sides, or a missing shift |
 # | training is fine, cached speech is noise, naive speech is not | a queue of the wrong length, or one not emptied between clips | compare the two, sample by sample |
 # | bits stay near 7.7 | the network has learned how often codes come, and nothing else | a higher learning rate; check that input and target belong together |
 
@@ -653,7 +673,9 @@ for name, value in (
 index = find(test, "seven", "en-us")
 single = data.make_batch(test, [(index, 0)], len(test.codes[index]))
 with torch.no_grad():
-    logits = trained(model.shift(single.codes), single.speakers, single.phonemes)[0]
+    logits = trained(
+        model.shift(single.codes), single.speakers, single.phonemes
+    )[0]
 expected = logits.softmax(0)  # (256, time)
 surprise = -torch.log2(expected.gather(0, single.codes))[0]
 figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True)
@@ -687,7 +709,9 @@ def say(requests, seed, temperature=1.0, split=test):
         longest = 200
     rows = data.make_batch(split, [(i, 0) for i in requests], longest)
     noise = torch.rand(rows.codes.shape, generator=generator(seed, "say"))
-    codes = generate.generate_cached(trained, rows.speakers, rows.phonemes, noise, temperature)
+    codes = generate.generate_cached(
+        trained, rows.speakers, rows.phonemes, noise, temperature
+    )
     lengths = [len(split.codes[i]) for i in requests]
     return [row[:n] for row, n in zip(codes, lengths, strict=True)]
 
@@ -714,7 +738,9 @@ for text, codes in zip(texts, say(requests, seed=2), strict=True):
 # %%
 i = 0
 voice, text = unseen.voices[unseen.speakers[i]], unseen.texts[i]
-play(unseen.codes[i], f"“{text}” as the synthesiser says it: {live.NAMES[voice]}")
+play(
+    unseen.codes[i], f"“{text}” as the synthesiser says it: {live.NAMES[voice]}"
+)
 play(
     say([i], seed=3, split=unseen)[0],
     f"“{text}” by the network, which never heard this voice say it",
@@ -734,7 +760,9 @@ figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), sharey=True)
 for axis, (name, codes) in zip(axes, pictures.items(), strict=True):
     shown = judge.spectrogram(data.mu_law_decode(codes)[None])[0]
     extent = (0, len(codes) / RATE, 0, RATE / 2)
-    axis.imshow(shown, origin="lower", aspect="auto", extent=extent, cmap="Greys")
+    axis.imshow(
+        shown, origin="lower", aspect="auto", extent=extent, cmap="Greys"
+    )
     axis.set(title=name, xlabel="seconds")
 axes[0].set_ylabel("hertz")
 show(
@@ -749,7 +777,9 @@ show(
 
 # %%
 output = ipywidgets.HTML()
-slider = ipywidgets.FloatSlider(0.8, min=0.3, max=1.2, step=0.1, description="temperature")
+slider = ipywidgets.FloatSlider(
+    0.8, min=0.3, max=1.2, step=0.1, description="temperature"
+)
 
 
 def speak(change=None):
@@ -794,7 +824,9 @@ requests = [i for i, text in enumerate(test.texts) if text in judge.WORDS]
 requests = requests[:4] if SIZE == "smoke" else requests[::3]
 spoken = say(requests, seed=6)
 wrong = []
-for i, codes, word in zip(requests, spoken, judges["word"].classify(spoken), strict=True):
+for i, codes, word in zip(
+    requests, spoken, judges["word"].classify(spoken), strict=True
+):
     if word != test.texts[i]:
         wrong.append((i, codes, word))
 print(f"{len(wrong)} of {len(requests)} not recognised")
@@ -851,7 +883,7 @@ else:
 # |---|---|---|---|
 # | Sound | recorded speech at 16 kHz | a synthesiser at 8 kHz | telephone quality; no breath, no room, no intonation to learn |
 # | Speakers | 109 people | 6 artificial voices, plus one person in a study | says little about how well people are told apart |
-# | Amount | 44 hours for many speakers | 4.7 minutes | it can hardly overfit less; unseen texts are out of reach |
+# | Amount | 44 hours for many speakers | 4.7 minutes | texts outside the 44 are out of reach |
 # | Receptive field | about 300 ms for many speakers, 240 ms for text-to-speech | 64 ms | no memory beyond half a phoneme; intonation comes from nowhere |
 # | What to say | linguistic features and pitch from a separate model | phonemes with their times, no pitch | pitch is made up anew in every clip, and may wander |
 # | Judged by | people's opinion scores | bits, and two classifiers | we do not know how natural it sounds; listen |
