@@ -767,9 +767,10 @@ for axis, (name, codes) in zip(axes, pictures.items(), strict=True):
 axes[0].set_ylabel("hertz")
 show(
     figure,
-    "Spectrograms of the word seven from the synthesiser and from the network at two temperatures.",
-    "The network finds the formants, the dark bands that make a vowel, and "
-    "adds noise between the harmonics; less of it at low temperature.",
+    "Spectrograms of the word seven from the synthesiser and from the "
+    "network at two temperatures.",
+    "The network puts energy at about the right times and heights, and blurs "
+    "the harmonics into noise. Cooler, it falls silent now and then.",
 )
 
 # %% [markdown]
@@ -855,7 +856,25 @@ for arm in ("dilated", "undilated"):
 display(HTML(claims.table_html(recorded)))
 
 # %% [markdown]
-# CLAIMTEXT
+# **Holds.** On all five seeds the dilated stack needs fewer bits, by 0.09 on average, with an interval from 0.05 to 0.14.
+# That is less than you may have expected of a field of 511 samples against one of 17. Most of what can be known about the
+# next sample stands in the last few: the bigram's single one saves 1.2 bits of 7.7, seventeen of them save another 0.75.
+# What dilation adds is the period and what came before it, and 700 steps are a short time to learn it in.
+#
+# A human voice, from recordings that the network in this page has never heard, says the same: 4.65 bits against 4.74, on
+# each of three seeds. There a bigram needs 5.58.
+#
+# The study of the parts holds three surprises. The gate: on average it saves 0.2 bits against a ReLU, but one ReLU seed of
+# three is as good as the gated ones; the learning rate was chosen for the gated network, and two of the ReLU's runs may
+# have disliked it. The speaker: *without* it the network needs fewer bits, 5.65 against 5.69. A few samples of a voice
+# give it away, and the condition has to be learned besides. But who asks for a voice wants to get it: without the condition
+# the judge hears the right one in 16% of the clips, which is chance, with it in 36%. The phonemes cost nothing and save
+# 0.09 bits; without them the right word is heard in 8%, chance being 6, with them in 18%. These shares are from a narrow
+# network after 700 steps; the one above has twice the width and had 4,000.
+#
+# The cost of a sample: from a field of 91 samples to one of 8,191 the cached network's stays at half a millisecond, with
+# an exponent of 0.03; the naive one's grows from 10 to 270. Its exponent of 0.74 would be near 1 for large fields alone: a
+# short window costs the calling of operations, which has no part in the field.
 
 # %%
 if claim.has_recordings():
