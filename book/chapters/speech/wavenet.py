@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | Your time | 90 minutes, and 155 for the exercises |
-# | Machine time | 22 minutes, 14 of them the main training, on two cores of a machine shared with others |
+# | Machine time | 21 minutes, 15 of them the main training, on one core of a busy machine |
 # | Level | 2 of 3 |
 # | You need | tensors, modules and a training loop ([the page to read first](../../guide/pytorch)); what a convolution is |
 # | Paper | van den Oord et al., *WaveNet: A Generative Model for Raw Audio* {cite}`oord2016` |
@@ -910,7 +910,7 @@ else:
 # | Receptive field | about 300 ms for many speakers, 240 ms for text-to-speech | 64 ms | no memory beyond half a phoneme; intonation comes from nowhere |
 # | What to say | linguistic features and pitch from a separate model | phonemes with their times, no pitch | pitch is made up anew in every clip, and may wander |
 # | Judged by | people's opinion scores | bits, and two classifiers | we do not know how natural it sounds; listen |
-# | Training | not in the paper | minutes on two cores | audible noise |
+# | Training | not in the paper | a quarter of an hour on one core | audible noise |
 #
 # The `gpu` size has three blocks of ten layers, 128 residual and 256 skip channels; the paper's own widths are not
 # published. Real speech is read by path: `recordings.load_folder` takes any folder with one folder of wav files a
