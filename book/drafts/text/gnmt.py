@@ -105,7 +105,7 @@ for name, value in vars(SETTINGS.architecture).items():
 #
 # The paper learned from tens of millions of sentence pairs, which cannot be had without a download, and would not fit
 # into ten minutes. This chapter's sentences come from a *grammar* that derives each sentence in English and in French
-# at once. It is ours, so you may use it as you use the rest of the course. It has some 1,150 English and 2,700 French
+# at once. It is ours, so you may use it as you use the rest of the course. It has some 1,150 English and 2,500 French
 # words, and it was written to be hard where the two languages differ: French nouns have a gender with which articles,
 # adjectives and participles agree, pronouns and adverbs stand before the verb, negation has two parts, words touch
 # (*l'arbre*).
@@ -140,7 +140,7 @@ axis.hist(lengths, bins=range(2, 42), color=PALETTE[0])
 axis.set(xlabel="words and marks of a test sentence", ylabel="sentences")
 show(
     figure,
-    "Histogram of the lengths of test sentences: most have 5 to 15 words, "
+    "Histogram of the lengths of test sentences: most have 5 to 12 words, "
     "a few more than 30.",
     "Most sentences are short; the long ones will tell models apart.",
 )

@@ -63,6 +63,9 @@ from companion.text.gnmt.predicates import (
     with_relative,
 )
 
+# Most sentences are short, and some are long: of how `Derivation` makes them richer.
+PLAIN, RICH, SHARE_OF_RICH = 0.05, 1.8, 1 / 12
+
 _TENSES = (
     *("present",) * 6,
     *("past",) * 6,
@@ -94,7 +97,7 @@ class Pair:
 
 def derive(dice: Dice) -> Pair:
     """Draw one pair of sentences."""
-    d = Derivation(dice, richness=dice.uniform())
+    d = Derivation(dice, richness=RICH if dice.uniform() < SHARE_OF_RICH else PLAIN)
     english, french, mark = _sentence(d)
     return Pair(
         " ".join([*english, mark]),
@@ -108,7 +111,7 @@ def _sentence(d: Derivation) -> tuple[list[str], list[str], str]:
     kind = d.dice.uniform()
     if kind < 0.12:
         return *_question(d), "?"
-    complexity = 0.15 + 0.5 * d.richness
+    complexity = 0.05 + 0.5 * d.richness
     if d.chance(complexity):
         return *d.pick(_COMPLEX)(d), "."
     if kind < 0.17:

@@ -1,7 +1,7 @@
 """Chapter 1.1, words of the English-French grammar: tables that its other rooms inflect.
 
 Every English word of one kind has one French word, of one gender, so a sentence has one
-translation. Words stand in the order of their rank: the grammar draws them with Zipf's weights.
+translation. Words stand in the order of their rank: the grammar draws the first most often.
 `/` separates an irregular form from its base; the last column of a verb is how it is used.
 The words after `RARE` are drawn so seldom that training sees each of them once to three times.
 """

@@ -134,7 +134,7 @@ def train(
     model = new_model(
         settings.architecture, seed, settings.weight_range, settings.embedding_range
     ).to(device)
-    adam = torch.optim.Adam(model.parameters(), lr=settings.adam_learning_rate)
+    adam = torch.optim.Adam(model.parameters(), lr=settings.adam_learning_rate, fused=True)
     sgd = torch.optim.SGD(model.parameters(), lr=settings.sgd_learning_rate)
     noise = generator(seed, "dropout", device=str(device))
     batches = training_batches(pairs, settings.most_pieces, generator(seed, "batches"))
