@@ -64,7 +64,7 @@ from companion.text.gnmt.predicates import (
 )
 
 # Most sentences are short, and some are long: of how `Derivation` makes them richer.
-PLAIN, RICH, SHARE_OF_RICH = 0.05, 1.8, 1 / 12
+PLAIN, RICH, SHARE_OF_RICH = 0.05, 2.0, 1 / 14
 
 _TENSES = (
     *("present",) * 6,

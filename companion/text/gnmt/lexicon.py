@@ -11,10 +11,8 @@ PERSONS = """
 man/men homme m, woman/women femme f, boy garçon m, girl fille f, child/children enfant m,
 king roi m, teacher professeur m, doctor médecin m, mother mère f, father père m, queen reine f,
 neighbour voisin m, brother frère m, sister sœur f, baker boulanger m, artist artiste m,
-farmer fermier m, aunt tante f, uncle oncle m, lawyer avocat m, soldier soldat m,
-engineer ingénieur m, actress actrice f, writer écrivain m, judge juge m, pupil élève m,
-princess princesse f, hero/heroes héros m, worker ouvrier m, painter peintre m, cook cuisinier m,
-mayor maire m, thief/thieves voleur m, guest invité m, nurse infirmière f, witch sorcière f
+farmer fermier m, aunt tante f, uncle oncle m, engineer ingénieur m, princess princesse f,
+hero/heroes héros m
 RARE astronomer astronome m, gardener jardinier m, inventor inventeur m, emperor empereur m,
 journalist journaliste m, acrobat acrobate m, philosopher philosophe m, historian historien m,
 musician musicien m, electrician électricien m, ambassador ambassadeur m, stewardess hôtesse f
@@ -22,9 +20,8 @@ musician musicien m, electrician électricien m, ambassador ambassadeur m, stewa
 
 ANIMALS = """
 dog chien m, cat chat m, horse/horses cheval/chevaux m, bird oiseau/oiseaux m, cow vache f,
-fish/fishes poisson m, mouse/mice souris f, bear ours m, sheep/sheep mouton m, wolf/wolves loup m,
-owl hibou/hiboux m, ant fourmi f, lion lion m, monkey singe m, duck canard m, bee abeille f,
-swallow hirondelle f, hedgehog hérisson m, spider araignée f, donkey âne m
+fish/fishes poisson m, mouse/mice souris f, sheep/sheep mouton m, wolf/wolves loup m,
+owl hibou/hiboux m, ant fourmi f, lion lion m
 RARE elephant éléphant m, crocodile crocodile m, tortoise tortue f, kangaroo kangourou m,
 panther panthère f, heron héron m, lizard lézard m, giraffe girafe f
 """
@@ -33,12 +30,9 @@ THINGS = """
 book livre m, car voiture f, door porte f, tree arbre m, letter lettre f, table table f, key clé f,
 box boîte f, picture image f, window fenêtre f, knife/knives couteau/couteaux m, flower fleur f,
 hat chapeau/chapeaux m, chair chaise f, boat bateau/bateaux m, shoe chaussure f, dress robe f,
-newspaper journal/journaux m, bicycle vélo m, apple pomme f, egg œuf m, orange orange f,
-lamp lampe f, toy jouet m, coat manteau/manteaux m, glass verre m, bed lit m, bottle bouteille f,
-tool outil m, ladder échelle f, clock horloge f, jewel bijou/bijoux m, star étoile f,
-gift cadeau/cadeaux m, machine machine f, bag sac m, basket panier m, sword épée f, ring bague f,
-umbrella parapluie m, axe hache f, computer ordinateur m, cake gâteau/gâteaux m, bean haricot m,
-photo photo f, instrument instrument m, drawer tiroir m, wheel roue f, cup tasse f, map carte f
+newspaper journal/journaux m, apple pomme f, egg œuf m, orange orange f, lamp lampe f,
+coat manteau/manteaux m, glass verre m, bed lit m, tool outil m, jewel bijou/bijoux m,
+gift cadeau/cadeaux m, umbrella parapluie m, axe hache f, bean haricot m
 RARE telescope télescope m, violin violon m, compass/compasses boussole f, telephone téléphone m,
 guitar guitare f, statue statue f, parachute parachute m, helmet casque m, candle bougie f,
 lantern lanterne f, artichoke artichaut m, harp harpe f, pyramid pyramide f, trumpet trompette f
@@ -48,9 +42,7 @@ PLACES = """
 house maison f, garden jardin m, school école f, market marché m, park parc m, station gare f,
 church église f, castle château/châteaux m, hotel hôtel m, village village m,
 library bibliothèque f, museum musée m, hospital hôpital/hôpitaux m, farm ferme f,
-restaurant restaurant m, office bureau/bureaux m, bridge pont m, factory usine f, beach plage f,
-island île f, shop magasin m, theatre théâtre m, palace palais m, kitchen cuisine f,
-university université f, inn auberge f
+office bureau/bureaux m, bridge pont m, beach plage f, island île f
 RARE cathedral cathédrale f, stadium stade m, monastery monastère m, laboratory laboratoire m,
 lighthouse phare m, aquarium aquarium m
 """
@@ -58,8 +50,7 @@ lighthouse phare m, aquarium aquarium m
 # Mass nouns: no plural, "some" is the partitive article.
 FOODS = """
 water eau f, bread pain m, milk lait m, wine vin m, meat viande f, soup soupe f, cheese fromage m,
-oil huile f, coffee café m, butter beurre m, honey miel m, rice riz m, jam confiture f,
-salad salade f, money argent m, gold or m, paper papier m, wood bois m
+oil huile f, coffee café m, rice riz m, money argent m, paper papier m
 RARE mustard moutarde f, vinegar vinaigre m, chocolate chocolat m, caviar caviar m
 """
 
@@ -81,16 +72,10 @@ blue bleu other, green vert thing, strong/stronger fort living, english anglais 
 french français any, happy/happier heureux/heureuse living, sad/sadder triste living,
 dangerous dangereux/dangereuse any, expensive cher/chère thing, tired fatigué living,
 yellow jaune thing, cold/colder froid food, broken cassé thing, closed fermé place,
-quiet tranquille any, empty/emptier vide thing, grey gris other, famous célèbre any, lost perdu any,
-brave courageux/courageuse living, german allemand any, heavy/heavier lourd thing,
-useful utile thing, honest honnête living, hidden caché any, strange étrange any,
-brown marron/marron/marron other, clean/cleaner propre any, royal royal/royale/royaux thing,
-jealous jaloux/jalouse living, open ouvert place, modern moderne thing, interesting intéressant any,
-wooden en_bois/en_bois/en_bois thing, clever intelligent living, forgotten oublié any,
-spanish espagnol any, lazy/lazier paresseux/paresseuse living, ridiculous ridicule any,
-round rond thing, magic magique thing, polite poli living, public public/publique place,
-hostile hostile living, fresh/fresher frais/fraîche/frais food, excellent excellent food,
-italian italien/italienne any
+quiet tranquille any, empty/emptier vide thing, famous célèbre any, lost perdu any,
+brave courageux/courageuse living, heavy/heavier lourd thing, hidden caché any,
+clean/cleaner propre any, royal royal/royale/royaux thing, open ouvert place,
+wooden en_bois/en_bois/en_bois thing, fresh/fresher frais/fraîche/frais food
 RARE romantic romantique any, gigantic gigantesque any, mysterious mystérieux/mystérieuse any,
 generous généreux/généreuse living, ambitious ambitieux/ambitieuse living, portuguese portugais any,
 square carré thing, octagonal octogonal/octogonale/octogonaux thing, invisible invisible any,
@@ -107,32 +92,21 @@ know/knew/known connaître+ any, buy/bought acheter thing, hear/heard entendre a
 watch regarder any, eat/ate/eaten manger food, open ouvrir thing,
 lose/lost/lost/losing perdre thing, close fermer thing, wait_for attendre any, help aider person,
 write/wrote/written/writing écrire letter, meet/met rencontrer person, follow suivre any,
-call appeler person, drink/drank/drunk boire drink, carry porter thing,
-forget/forgot/forgotten/forgetting oublier any, leave/left quitter any,
-draw/drew/drawn dessiner any, break/broke/broken casser thing,
-understand/understood comprendre person, listen_to écouter person, build/built construire place,
-prepare préparer food, choose/chose/chosen choisir thing, keep/kept garder thing, wash laver any,
-paint peindre any, invite inviter person, hide/hid/hidden cacher any,
+call appeler person, drink/drank/drunk boire drink, forget/forgot/forgotten/forgetting oublier any,
+leave/left quitter any, break/broke/broken casser thing, understand/understood comprendre person,
+listen_to écouter person, build/built construire place, choose/chose/chosen choisir thing,
+keep/kept garder thing, invite inviter person, hide/hid/hidden cacher any,
 throw/threw/thrown jeter thing, prefer/preferred/preferred/preferring préférer+ any,
-repair réparer thing, admire admirer any, steal/stole/stolen voler thing, hold/held tenir thing,
-receive recevoir thing, protect protéger any, thank remercier person, clean nettoyer thing,
-visit visiter place, pay_for payer thing, hate détester+ any, surprise surprendre person,
-finish finir letter, taste goûter food, accompany accompagner person, answer répondre person:à,
-obey obéir person:à, phone téléphoner person:à, look_like ressembler+ any:à,
-talk_to parler person:à, need avoir_besoin+ any:de, talk_about parler any:de, dream_of rêver any:de,
-remember se_souvenir+ any:de, look_after s'occuper living:de, make_fun_of se_moquer person:de,
-sleep/slept dormir none, work travailler none, sing/sang/sung chanter none, laugh rire none,
-arrive arriver none, fall/fell/fallen tomber none, run/ran/run/running courir none,
-dance danser none, walk marcher none, leave/left partir none, cry pleurer none,
-swim/swam/swum/swimming nager none, stay rester none, play jouer none, smile sourire none,
-travel/travelled/travelled/travelling voyager none, die/died/died/dying mourir none,
-shout crier none, get_up/got_up/got_up/getting_up se_lever none,
-wake_up/woke_up/woken_up/waking_up se_réveiller none, hurry se_dépêcher none, rest se_reposer none,
-stop/stopped/stopped/stopping s'arrêter none,
-get_dressed/got_dressed/got_dressed/getting_dressed s'habiller none, go/went/gone aller place,
-return retourner place, come_back/came_back/come_back/coming_back revenir place,
-come/came/come/coming venir place, live habiter in, enter entrer enter,
-get_lost/got_lost/got_lost/getting_lost se_perdre in
+steal/stole/stolen voler thing, hold/held tenir thing, receive recevoir thing, finish finir letter,
+answer répondre person:à, obey obéir person:à, look_like ressembler+ any:à, talk_to parler person:à,
+need avoir_besoin+ any:de, dream_of rêver any:de, remember se_souvenir+ any:de,
+look_after s'occuper living:de, sleep/slept dormir none, work travailler none,
+sing/sang/sung chanter none, laugh rire none, arrive arriver none, fall/fell/fallen tomber none,
+run/ran/run/running courir none, leave/left partir none, stay rester none, play jouer none,
+die/died/died/dying mourir none, get_up/got_up/got_up/getting_up se_lever none,
+stop/stopped/stopped/stopping s'arrêter none, go/went/gone aller place, return retourner place,
+come_back/came_back/come_back/coming_back revenir place, come/came/come/coming venir place,
+live habiter in, enter entrer enter, get_lost/got_lost/got_lost/getting_lost se_perdre in
 RARE photograph photographier any, congratulate féliciter person, hypnotise hypnotiser person,
 abandon abandonner any, measure mesurer thing, decorate décorer thing, insult insulter person,
 consult consulter person, polish polir thing, hesitate hésiter none, stroll se_promener none
@@ -242,7 +216,6 @@ recevoir: reçois reçois reçoit recevons recevez reçoivent | reçu | recevr
 prendre: prends prends prend prenons prenez prennent | pris | prendr
 apprendre: apprends apprends apprend apprenons apprenez apprennent | appris | apprendr
 comprendre: comprends comprends comprend comprenons comprenez comprennent | compris | comprendr
-surprendre: surprends surprends surprend surprenons surprenez surprennent | surpris | surprendr
 connaître: connais connais connaît connaissons connaissez connaissent | connu | connaîtr
 ouvrir: ouvre ouvres ouvre ouvrons ouvrez ouvrent | ouvert | ouvrir
 offrir: offre offres offre offrons offrez offrent | offert | offrir
@@ -253,18 +226,16 @@ croire: crois crois croit croyons croyez croient | cru | croir
 boire: bois bois boit buvons buvez boivent | bu | boir
 suivre: suis suis suit suivons suivez suivent | suivi | suivr
 construire: construis construis construit construisons construisez construisent | construit | construir
-peindre: peins peins peint peignons peignez peignent | peint | peindr
 promettre: promets promets promet promettons promettez promettent | promis | promettr
 dormir: dors dors dort dormons dormez dorment | dormi | dormir
 partir: pars pars part partons partez partent | parti | partir | être
 courir: cours cours court courons courez courent | couru | courr
 rire: ris ris rit rions riez rient | ri | rir
-sourire: souris souris sourit sourions souriez sourient | souri | sourir
 mourir: meurs meurs meurt mourons mourez meurent | mort | mourr | être
 pleuvoir: pleus pleus pleut pleuvons pleuvez pleuvent | plu | pleuvr
 envoyer: envoie envoies envoie envoyons envoyez envoient | envoyé | enverr
 """
 WITH_ETRE = ("arriver", "tomber", "rester", "retourner", "entrer")
 # An h that blocks elision: "le héros", "la hache".
-ASPIRATED = ("héros", "hibou", "hiboux", "hérisson", "hérissons", "hache", "haches", "haricot",
-             "haricots", "héron", "hérons", "harpe", "harpes")  # fmt: skip
+ASPIRATED = ("héros", "hibou", "hiboux", "hache", "haches", "haricot", "haricots", "héron", "hérons",
+             "harpe", "harpes")  # fmt: skip

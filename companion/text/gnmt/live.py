@@ -46,7 +46,7 @@ EXAMPLES = (
     "what did our bakers eat in the garden ?",
     "if he wants to see her , she will throw the shoes .",
     "nobody was looking at the prettiest horse in the village .",
-    "the wizard painted a purple robot for his sister .",
+    "the wizard sold a purple robot to his sister .",
 )
 
 

@@ -63,11 +63,11 @@ def rows(table: str) -> list[tuple[list[str], bool]]:
 class Choice:
     """A set of entries drawn by a Zipf-Mandelbrot law, rare ones far below it.
 
-    Weights are 1 / (rank + 3)^1.8: steep, so that some minutes of training meet most words often.
+    Weights are 1 / (rank + 3)^1.7: steep, so that some minutes of training meet most words often.
     """
 
     def __init__(self, entries: list) -> None:
-        common = [(rank + 3) ** -1.8 for rank, entry in enumerate(entries) if not _is_rare(entry)]
+        common = [(rank + 3) ** -1.7 for rank, entry in enumerate(entries) if not _is_rare(entry)]
         rare = [sum(common) * RARE_WEIGHT for entry in entries if _is_rare(entry)]
         self.entries = entries
         self._cumulative = list(accumulate(common + rare))

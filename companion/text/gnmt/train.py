@@ -65,7 +65,7 @@ _LAPTOP = Architecture(
 
 SETTINGS = {
     "smoke": Settings(architecture=_LAPTOP, adam_steps=3, sgd_steps=2, minutes=0.1),
-    "laptop": Settings(architecture=_LAPTOP, adam_steps=3000, sgd_steps=300, minutes=10),
+    "laptop": Settings(architecture=_LAPTOP, adam_steps=3600, sgd_steps=200, minutes=9),
     "gpu": Settings(
         architecture=Architecture(vocabulary_size=32_000),
         adam_steps=60_000,
