@@ -207,7 +207,7 @@ CLAIM = Claim(
             title="By the length of the sentence",
             question=(
                 "Is what attention is worth greater for long sentences? The same runs, with their "
-                "test sentences in three groups by words of the source."
+                "test sentences in three groups by words and marks of the source."
             ),
             arms=("attention", "no attention"),
             metrics={
