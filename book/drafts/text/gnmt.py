@@ -585,8 +585,9 @@ show(
 )
 
 # %% [markdown]
-# A healthy run is below 3 nats a piece after a few hundred steps, when the decoder knows what French looks like, and
-# below 1 within a thousand or so, which takes an attention that finds the right English. Three ways it goes wrong:
+# A healthy run is below 3 nats a piece within a hundred steps or two, when the decoder knows what French looks like,
+# and below 1 within five hundred or so, which takes an attention that finds the right English. Three ways it goes
+# wrong:
 #
 # | You see | It is | Do |
 # |---|---|---|
