@@ -308,8 +308,9 @@ print("the decoder reads", tuple(below.shape), "gives", tuple(logits.shape))
 # {cite}`bahdanau2014`. It asks with a **query** $y$. A small network with one hidden layer scores each encoding, a
 # softmax turns the scores into weights $p$, and the **context** $a$ is the weighted mean:
 #
-# $$s_t = v^{\top} \tanh(W y + U x_t + b) \qquad p_t = \frac{e^{s_t}}{\sum_{t'} e^{s_{t'}}} \qquad
-# a = \sum_{t=1}^{M} p_t\, x_t$$
+# $$s_t = v^{\top} \tanh(W y + U x_t + b)$$
+#
+# $$p_t = \frac{e^{s_t}}{\sum_{t'} e^{s_{t'}}} \qquad a = \sum_{t=1}^{M} p_t\, x_t$$
 #
 # The query stands inside the tanh with each encoding, hence *additive* attention. Outside it would move all scores
 # alike, and the softmax would not notice.
@@ -444,8 +445,11 @@ print(f"a guess among {vocabulary.size} costs {np.log(vocabulary.size):.4f}")
 # translations win. And a translation that left out half of the sentence may well be probable. The paper's score
 # (equation 14) answers both:
 #
-# $$s(Y) = \frac{\log P(Y)}{lp(Y)} + cp(Y) \qquad lp(Y) = \left(\frac{5 + |Y|}{6}\right)^{\alpha} \qquad
-# cp(Y) = \beta \sum_{j=1}^{|X|} \log \min\Big(\sum_{i=1}^{|Y|} p_{i,j},\ 1\Big)$$
+# $$s(Y) = \frac{\log P(Y)}{lp(Y)} + cp(Y)$$
+#
+# $$lp(Y) = \left(\frac{5 + |Y|}{6}\right)^{\alpha}$$
+#
+# $$cp(Y) = \beta \sum_{j=1}^{|X|} \log \min\Big(\sum_{i=1}^{|Y|} p_{i,j},\ 1\Big)$$
 #
 # $p_{i,j}$ is the attention on source piece $j$ while output $i$ was written. A piece that got an attention of 1 in
 # all, or more, costs nothing; one that got little costs much. The **coverage penalty** is *added*; a public write-up
@@ -659,8 +663,8 @@ def draw_attention(axis, text):
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8))
-draw_attention(axes[0], "the brave farmer sold the red car to me .")
-draw_attention(axes[1], "nobody was looking at the prettiest horse .")
+draw_attention(axes[0], "the king gave us a black car .")
+draw_attention(axes[1], "these small queens that you saw will try .")
 show(
     figure,
     "Two heat maps of attention, English across, French down: dark cells "

@@ -41,8 +41,8 @@ SCORED_EVERY = 5  # test sentences; all of them would take a minute to translate
 FOLLOWERS = 14  # words that the page offers after a word, at most
 # None is a training sentence; the last has words that training does not hold.
 EXAMPLES = (
-    "she didn't give the white umbrella to the old doctor .",
     "these small queens that you saw will try to answer her .",
+    "she didn't give the white umbrella to the old doctor .",
     "what did our bakers eat in the garden ?",
     "if he wants to see her , she will throw the shoes .",
     "nobody was looking at the prettiest horse in the village .",
