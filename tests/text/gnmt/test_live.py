@@ -34,12 +34,6 @@ def small_model(seed: int = 0) -> Translator:
     return round_weights(new_model(SMALL, seed, weight_range=0.5, embedding_range=1.5)).eval()
 
 
-# The contracts ask a finished chapter for its weights, so that this cannot go unnoticed.
-with_weights = pytest.mark.skipif(
-    not live.WEIGHTS.is_file(), reason="chapter 1.1 is a draft: it ships no weights yet"
-)
-
-
 @pytest.fixture(scope="module")
 def small() -> Translator:
     return small_model()
@@ -323,7 +317,6 @@ def test_examples_are_new_sentences_and_only_the_last_has_new_words(described):
 # ---------------------------------------------------------------- what is shipped
 
 
-@with_weights
 @pytest.mark.weights
 def test_shipped_weights_score_what_was_recorded_and_beat_the_nearest_neighbour():
     _, recorded = load_weights(live.WEIGHTS)
@@ -334,7 +327,6 @@ def test_shipped_weights_score_what_was_recorded_and_beat_the_nearest_neighbour(
     assert found > trivial + 10
 
 
-@with_weights
 def test_the_shipped_graphs_read_write_and_translate_as_the_shipped_model():
     model, vocabulary = live.load_shipped()
     graphs = open_graphs(FOLDER)
@@ -343,7 +335,6 @@ def test_the_shipped_graphs_read_write_and_translate_as_the_shipped_model():
     check_search(graphs, model, vocabulary, 5)
 
 
-@with_weights
 def test_the_shipped_description_is_that_of_the_shipped_model_and_all_is_light():
     described = json.loads((FOLDER / "model.json").read_text(encoding="utf-8"))
     assert described == json.loads(json.dumps(live.describe(*live.load_shipped())))

@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 170 for the exercises |
-# | Machine time | MINUTES minutes, TRAINING of them the main training, on two cores that had other work as well |
+# | Machine time | 15 minutes, 8 of them the main training, on two cores |
 # | Level | 2 of 3 |
 # | You need | tensors, modules and a training loop ([the page to read first](../../guide/pytorch)); what an LSTM is; no French |
 # | Paper | Wu et al., *Google's Neural Machine Translation System* {cite}`wu2016` |
@@ -664,7 +664,7 @@ def draw_attention(axis, text):
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8))
 draw_attention(axes[0], "the king gave us a black car .")
-draw_attention(axes[1], "these small queens that you saw will try .")
+draw_attention(axes[1], "these small queens that you saw will answer her .")
 show(
     figure,
     "Two heat maps of attention, English across, French down: dark cells "
@@ -788,7 +788,7 @@ for name, network in (("before", trained), ("after", refined.eval())):
     print(f"  {name:7} {bleu(answers, held_out.targets):.1f}")
 
 # %% [markdown]
-# A few steps show the mechanism; the ledger has a run long enough to tell. In the paper BLEU rose and people's marks
+# A few steps show the mechanism; one of the studies below has a longer run. In the paper BLEU rose and people's marks
 # did not: a measure that is trained on stops being a measure.
 #
 # ### Eight bits
@@ -832,7 +832,34 @@ for arm in (claim.CLAIM.method, claim.CLAIM.baseline):
 display(HTML(claims.table_html(recorded)))
 
 # %% [markdown]
-# CLAIMTEXT
+# **Holds.** On all five seeds attention is far ahead: 40 BLEU against 4, a difference of 36 with an interval from 30 to
+# 42. Without it the loss falls as well, for the decoder learns what French looks like; its sentences are fluent and about
+# something else. That is after 800 steps. The networks without attention that first translated well were much larger and
+# trained for days {cite}`sutskever2014`, so read the figure as how much sooner a network learns that may look back, not as
+# what a summary can never hold.
+#
+# And the length? Attention was to be worth more, the longer the sentence. In points of BLEU we find the reverse: 45 up to
+# 7 words, 42 from 8 to 13, 24 beyond. Long sentences are hard for both arms after so few steps, and the arm without
+# attention is near zero everywhere. As a ratio attention brings 9 times the BLEU for short sentences and 18 times for long
+# ones. We count this as not shown.
+#
+# The studies, with three seeds each:
+#
+# - *Depth.* Four layers reach 35 BLEU with residuals and eight reach 25; plain stacks of either depth learn nothing in the
+#   same steps. The paper's plain stacks worked up to four layers; they had more time, and ours got the learning rate that
+#   suited two layers.
+# - *Wordpieces.* 44 BLEU against 39 for as many whole words, with ranges that overlap. On sentences with a rare word, 18
+#   against 20, which is no difference; not one rare word was found by either. Pieces can spell what they have never seen;
+#   what it means must be learned all the same, and three sentences are too few.
+# - *The score.* A beam of four brings 4.6 points over greedy decoding, coverage another 0.8, the length penalty nothing here:
+#   what a grammar derives has one right length.
+# - *Eight bits* cost nothing (49.7 against 49.4) and bring nothing: 200 sentences a second against 202.
+# - *Training on the measure* lowered both measures a little, on every seed: GLEU from 51.7 to 51.0, BLEU from 43.6 to 42.5
+#   in 200 steps. The paper began from a network trained to its end and saw BLEU rise for one pair of languages and not for
+#   the other.
+# - *Sentences that people wrote*: 5.5 BLEU on LibreOffice's help after the same 800 steps, 1.8 without attention. The
+#   dictionary that translates word for word, with no training to speak of, reaches 19.3. Real text needs far more than this
+#   budget; what carries over from the grammar is the order of the two arms, and nothing else.
 
 # %% [markdown]
 # ## Touch it
