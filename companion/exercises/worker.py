@@ -9,6 +9,7 @@ trusted process gets text only, and compares. A job is a dict:
     function   name of the function to call
     calls      texts (`values.dumps`), each a list of pairs [name, value]: the arguments of one call
     limit      seconds of wall-clock time
+    optional   numbers of cells that may fail without harm; left out when there is none
 
 `run_job` does one job in this process. All this keeps honest mistakes apart; it is no sandbox.
 """
@@ -102,14 +103,22 @@ def _result(reply: dict[str, Any], calls: int) -> Result:
 
 
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one job here: {"tests": None or why, "values": [[True, text] or [False, why]]}."""
+    """Do one job here: {"tests": None or why, "values": [[True, text] or [False, why]]}.
+
+    "passed over" holds [number, why] of each optional cell that failed.
+    """
     space: dict[str, Any] = {"__name__": "__main__"}
-    try:
-        for number, cell in enumerate(job["cells"]):
+    passed_over: list[list[Any]] = []
+    for number, cell in enumerate(job["cells"]):
+        try:
             exec(compile(cell, f"<cell {number}>", "exec"), space)
-    except BaseException as error:
-        problem = _said(error)
-        return {"tests": problem, "values": [[False, problem]] * len(job["calls"])}
+        except BaseException as error:
+            if number in job.get("optional", ()):
+                passed_over.append([number, _said(error)])
+                continue
+            problem = _said(error)
+            values_of_none = [[False, problem]] * len(job["calls"])
+            return {"tests": problem, "values": values_of_none, "passed over": passed_over}
     tests = None
     if job["tests"] is not None:
         try:
@@ -119,6 +128,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "tests": tests,
         "values": [_call(space, job["function"], call) for call in job["calls"]],
+        "passed over": passed_over,
     }
 
 
@@ -136,7 +146,7 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:1000]
 
 
-def _run_in_fork(job: dict[str, Any]) -> dict[str, Any]:
+def run_in_fork(job: dict[str, Any]) -> dict[str, Any]:
     """One job in a forked process that is stopped, with all it has started, at the time limit."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -198,7 +208,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        replies.write(json.dumps(_run_in_fork(json.loads(line))) + "\n")
+        replies.write(json.dumps(run_in_fork(json.loads(line))) + "\n")
         replies.flush()
 
 

@@ -1,0 +1,15 @@
+"""The instructor's grader: makes assignments, takes submissions, grades them in sandboxes.
+
+assign      the course folder: students' and instructor's notebooks, cases, points
+collect     submissions from a learning-management system's zip, unpacked with suspicion
+submission  what a student's notebook holds, read without trusting it
+sandbox     bubblewrap around one submission, with limits
+runner      the process inside the sandbox
+grade       one submission, then the class
+feedback    a page for each student
+record      tables of marks, nbgrader's gradebook
+files       whole files or none
+
+`python -m tools.grading` lists the commands. What runs student code is given code and inputs and
+gives back plain values as text; the solutions' values never enter a sandbox.
+"""
