@@ -5,7 +5,8 @@ collect     submissions from a learning-management system's zip, unpacked with s
 submission  what a student's notebook holds, read without trusting it
 sandbox     bubblewrap around one submission, with limits
 runner      the process inside the sandbox
-grade       one submission, then the class
+grade       one submission
+batch       a class, in parallel, to be interrupted and resumed
 feedback    a page for each student
 record      tables of marks, nbgrader's gradebook
 files       whole files or none

@@ -118,14 +118,10 @@ def assign(
             f"{out} was made with variant {before['variant']}, not {variant}: marks of two "
             "variants do not go together; name another folder"
         )
-    course = {
-        "variant": before["variant"]
-        if before
-        else secrets.randbits(40)
-        if variant is None
-        else variant,
-        "assignments": dict(before["assignments"]) if before else {},
-    }
+    if before is None:
+        drawn = secrets.randbits(40) if variant is None else variant
+        before = {"variant": drawn, "assignments": {}}
+    course = {"variant": before["variant"], "assignments": dict(before["assignments"])}
     made = []
     for chapter in chapters:
         name = name_of(chapter)

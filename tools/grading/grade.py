@@ -1,4 +1,4 @@
-"""Grades one submission, then a class.
+"""Grades one submission.
 
 The solution's values for the variant are computed once, in a process of the grader's own. A
 submission runs in its sandbox in two rounds: first the public tests, while the drawn inputs are
@@ -50,9 +50,10 @@ class Assignment:
         """The points of all exercises together."""
         return sum(exercise.points for exercise in self.exercises)
 
-    def key(self, notebook: bytes) -> str:
-        """What a result depends on: the notebook, the master, the cases and the variant."""
-        return hashlib.sha256(self.digest.encode() + notebook).hexdigest()
+    def key(self, notebook: bytes | None, refusal: str | None = None) -> str:
+        """What a result depends on: the notebook, or why there is none, and what grades it."""
+        content = f"refused: {refusal}".encode("utf-8", "replace") if notebook is None else notebook
+        return hashlib.sha256(self.digest.encode() + content).hexdigest()
 
 
 def prepare(course: Path, name: str, worker: Worker) -> Assignment:
@@ -165,9 +166,9 @@ def grade_one(
 ) -> dict[str, Any]:
     """The result of one submission, as it is kept; `refusal` says why there is no notebook.
 
-    Ended when no sandbox can be started, which is not the student's doing.
+    NotStarted when no sandbox can be started, which is not the student's doing.
     """
-    began = time.monotonic()
+    began, key = time.monotonic(), assignment.key(data, refusal)
     notes: list[str] = []
     answers = None
     if refusal is None:
@@ -187,7 +188,7 @@ def grade_one(
     result = {
         "student": student,
         "assignment": assignment.name,
-        "key": assignment.key(data or b""),
+        "key": key,
         "points": sum(mark["points"] for mark in marks),
         "maximum": assignment.maximum,
         "refusal": refusal,
@@ -227,8 +228,7 @@ def _grade(
         except Ended as error:
             public[function] = f"the tests could not be run: {error}"
             notes.append(f"{function}, public tests: {error}")
-    # From here on the drawn inputs are inside. No process of the first round may be there still.
-    run.close()
+    # From here on the drawn inputs are inside, and of what comes out only fixed words are shown.
     marks = []
     for exercise in run.assignment.exercises:
         function = exercise.function
@@ -251,7 +251,7 @@ def _grade(
 
 
 def _usable(run: _Run, added: list[str], notes: list[str]) -> list[str]:
-    """The added cells that run: those that fail are noted, and all are left out if they never end."""
+    """The added cells; none of them when they never end or end the process that runs them."""
     if not added:
         return []
     setup = run.assignment.setup
@@ -302,7 +302,7 @@ def _judge_value(
 
 
 def _kind_of_failure(said: str) -> str:
-    """What may be shown of an exception that the drawn inputs raised: its name if it is Python's."""
+    """What may be shown of an exception on drawn inputs: its name, if it is one of Python's."""
     name = re.match(r"\w*", said)[0]
     if name == "NotImplementedError":
         return "stub"

@@ -35,6 +35,10 @@ class Ended(RuntimeError):
     """The sandbox is gone or had to be stopped; the message says why."""
 
 
+class NotStarted(RuntimeError):
+    """No sandbox could be started, which is the machine's doing; the message says why."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one submission may take.
@@ -150,7 +154,7 @@ def check() -> None:
             reply = box.ask(_probe_job(probe), 30)
         ok, text = json.loads(reply["report"])["values"][0]
         user, sees, interfaces = values.loads(text)
-    except (Ended, KeyError, TypeError, ValueError) as error:
+    except (Ended, NotStarted, KeyError, TypeError, ValueError) as error:
         raise Refused(
             f"bubblewrap cannot make a sandbox here: {error}. In a container it needs the right to "
             "make user namespaces; without one, grade on a machine that allows them"
@@ -164,7 +168,7 @@ def _probe_job(cell: str) -> dict:
 
 
 class Sandbox:
-    """A running sandbox; a context manager. `ask` does one job in it.
+    """A running sandbox; a context manager; NotStarted when it cannot be. `ask` does one job in it.
 
     With `walls` off the runner is an ordinary process: for those who said that they trust it.
     """
@@ -197,10 +201,10 @@ class Sandbox:
         except Ended as error:
             said = (self._process.stderr.read(4000) or b"").decode("utf-8", "replace").strip()
             self.close()
-            raise Ended(f"{error}{': ' if said else ''}{said[-1500:]}") from None
+            raise NotStarted(f"{error}{': ' if said else ''}{said[-1500:]}") from None
         if ready.get("ready") is not True:
             self.close()
-            raise Ended("the runner did not say that it is ready")
+            raise NotStarted("the runner did not say that it is ready")
         self._process.stderr.close()
 
     def __enter__(self) -> "Sandbox":
@@ -233,17 +237,21 @@ class Sandbox:
         """Send `unsent`, then take one line, looking at the clock, its length and the memory."""
         deadline, looked = time.monotonic() + seconds, time.monotonic()
         reading, writing = self._process.stdout.fileno(), self._process.stdin.fileno()
-        said = self._left
-        while b"\n" not in said:
-            now = time.monotonic()
+        said, block = bytearray(), self._left
+        while True:
+            said += block
+            if b"\n" in block:
+                break
+            if len(said) > LONGEST_REPLY:
+                raise Ended(f"stopped: it wrote more than {LONGEST_REPLY:,} bytes")
+            block, now = b"", time.monotonic()
             if now >= deadline:
                 raise Ended(f"stopped after {seconds:g} s: it gave no answer")
             if now - looked >= LOOK:
                 looked = now
                 if memory_of(self._process.pid) > self.limits.total:
-                    raise Ended(
-                        f"stopped: its processes took more than {self.limits.total:,} bytes of memory"
-                    )
+                    most = f"{self.limits.total:,} bytes of memory"
+                    raise Ended(f"stopped: its processes took more than {most}")
             wanted = [writing] if unsent else []
             ready = select.select([reading], wanted, [], min(LOOK, deadline - now))
             if ready[1]:
@@ -255,10 +263,8 @@ class Sandbox:
                 block = os.read(reading, 1 << 16)
                 if not block:
                     raise Ended("its processes were ended from inside")
-                said += block
-                if len(said) > LONGEST_REPLY:
-                    raise Ended(f"stopped: it wrote more than {LONGEST_REPLY:,} bytes")
-        line, _, self._left = said.partition(b"\n")
+        line, _, rest = said.partition(b"\n")
+        self._left = bytes(rest)
         try:
             reply = json.loads(line)
         except (ValueError, RecursionError):
