@@ -48,23 +48,26 @@ def advice(mark: dict) -> str:
     return "Begin with the test in the notebook that failed; what it says is below."
 
 
-def page(result: dict) -> str:
-    """The page for one result, as HTML that asks nothing of the network and runs nothing."""
-    rows, parts = [], []
+def page(result: dict, by_hand: dict[str, float] | None = None) -> str:
+    """The page for one result, as HTML that asks nothing of the network and runs nothing.
+
+    `by_hand` holds the points of the exercises that the instructor marked.
+    """
+    rows, parts, total = [], [], 0.0
     for mark in result["exercises"]:
         name = html.escape(mark["function"])
-        state = "right" if mark["points"] else "not right"
-        rows.append(
-            f"<tr><td>{name}</td><td>{state}</td><td>{mark['points']:g} of {mark['maximum']}</td></tr>"
-        )
+        state, points = "right" if mark["points"] else "not right", mark["points"]
+        if by_hand and mark["function"] in by_hand:
+            state, points = "marked by hand", by_hand[mark["function"]]
+        total += points
+        cells = (name, state, f"{points:g} of {mark['maximum']}")
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
         if not mark["points"]:
             parts.append(_part(name, mark))
     refusal = ""
     if result["refusal"]:
         refusal = f"<p>Your notebook could not be graded: {html.escape(result['refusal'])}.</p>"
-    title = (
-        f"{html.escape(result['assignment'])}: {result['points']:g} of {result['maximum']} points"
-    )
+    title = f"{html.escape(result['assignment'])}: {total:g} of {result['maximum']} points"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">

@@ -110,13 +110,14 @@ class _Run:
     def __init__(self, assignment: Assignment, limits: Limits, walls: bool) -> None:
         self.assignment, self.limits, self.walls = assignment, limits, walls
         self.box: Sandbox | None = None
-        self.starts, self.starting, self.computing = 0, 0.0, 0.0
+        self.starts, self.starting, self.computing, self.processor = 0, 0.0, 0.0, 0.0
         self.left = limits.submission  # seconds; starting does not count
 
     def close(self) -> None:
         """End the sandbox if there is one."""
         if self.box is not None:
             self.box.close()
+            self.processor += self.box.processor - self.box.to_start
             self.box = None
 
     def _open(self) -> None:
@@ -139,7 +140,7 @@ class _Run:
         try:
             reply = self.box.ask(job | {"tests": None, "calls": []} | more, limit + 5)
         except Ended:
-            self.box = None
+            self.close()
             raise
         finally:
             self.left -= time.monotonic() - began
@@ -198,6 +199,7 @@ def grade_one(
             "all": round(time.monotonic() - began, 3),
             "starting": round(run.starting, 3),
             "student": round(run.computing, 3),
+            "processor": round(run.processor, 3),
         },
         "sandboxes": run.starts,
     }

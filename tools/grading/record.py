@@ -13,7 +13,7 @@ import io
 import math
 from pathlib import Path
 
-from tools.grading import assign, batch, files
+from tools.grading import assign, batch, feedback, files
 from tools.grading.files import Refused
 
 MANUAL = ("student", "assignment", "exercise", "points")
@@ -36,7 +36,7 @@ def record(course: Path, address: str | None) -> list[str]:
     if address != "none":
         try:
             chosen = address or f"sqlite:///{course.resolve() / 'gradebook.db'}"
-            manual = write_gradebook(course, chosen, results) | manual
+            manual = manual | write_gradebook(course, chosen, results, manual)
             said.append("gradebook: " + (chosen if address is None else "written"))
         except ModuleNotFoundError as error:
             if address is not None or (error.name or "").partition(".")[0] != "nbgrader":
@@ -46,6 +46,7 @@ def record(course: Path, address: str | None) -> list[str]:
                 ) from error
             said.append("no gradebook: nbgrader is not installed (`pip install nbgrader`)")
     write_tables(course, results, manual)
+    write_pages(course, results, manual)
     said.append(f"marks: {course / 'marks'}")
     return said
 
@@ -110,6 +111,16 @@ def write_tables(course: Path, results: list[dict], manual: Marks) -> None:
     files.write(course / "marks" / "all.csv", _table(rows))
 
 
+def write_pages(course: Path, results: list[dict], manual: Marks) -> None:
+    """Write anew the pages of those whose marks were entered by hand."""
+    for result in results:
+        student, name = result["student"], result["assignment"]
+        own = {key[2]: points for key, points in manual.items() if key[:2] == (student, name)}
+        if own:
+            place = course / "feedback" / student / name / f"{name}.html"
+            files.write(place, feedback.page(result, own))
+
+
 def _plain(number: float) -> str:
     return f"{number:.10g}"
 
@@ -120,15 +131,16 @@ def _table(rows: list[list]) -> str:
     return text.getvalue()
 
 
-def write_gradebook(course: Path, address: str, results: list[dict]) -> Marks:
-    """Enter the results as automatic marks; returns the marks that were entered by hand.
+def write_gradebook(course: Path, address: str, results: list[dict], manual: Marks) -> Marks:
+    """Enter the results as automatic marks, those of manual.csv as marks by hand.
 
-    Manual marks, extra credit and comments are left as they are. ModuleNotFoundError without
-    nbgrader or the database's driver.
+    Returns the marks that count and are not the grader's. What was entered by hand in the gradebook
+    (marks, extra credit, comments) is left as it is. ModuleNotFoundError without nbgrader or the
+    database's driver.
     """
     from nbgrader.api import Gradebook, MissingEntry
 
-    manual: Marks = {}
+    by_hand: Marks = {}
     with Gradebook(address, course.resolve().name) as book:
         for name in dict.fromkeys(result["assignment"] for result in results):
             chosen = [result for result in results if result["assignment"] == name]
@@ -151,7 +163,12 @@ def write_gradebook(course: Path, address: str, results: list[dict]) -> Marks:
                     grade = book.find_grade(cell, name, name, student)
                     grade.auto_score = mark["points"]
                     grade.needs_manual_grade = False
-                    if grade.manual_score is not None:
-                        manual[student, name, mark["function"]] = grade.score
+                    key = student, name, mark["function"]
+                    if key in manual:
+                        grade.manual_score = manual[key]
+                    if grade.manual_score is not None or grade.extra_credit is not None:
+                        own = grade.manual_score is not None
+                        points = grade.manual_score if own else grade.auto_score
+                        by_hand[key] = points + (grade.extra_credit or 0)
         book.db.commit()
-    return manual
+    return by_hand

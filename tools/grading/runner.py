@@ -67,7 +67,9 @@ def main() -> None:
     # would end what is not ours.
     alone = settings["apart"] and os.getpid() == 2
     for line in sys.stdin:
-        reply = worker.run_in_fork(json.loads(line))
+        job = json.loads(line)
+        name = job.pop("name")
+        reply = worker.run_in_fork(job) | {"name": name}
         if alone:
             end_stragglers()
         replies.write(json.dumps(reply) + "\n")

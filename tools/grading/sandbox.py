@@ -10,6 +10,7 @@ that `nobody` could not reach.
 import importlib.util
 import json
 import os
+import secrets
 import select
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ NOBODY = "65534"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives")
 MEGABYTE = 2**20
 LONGEST_REPLY = 4 * values.MAX_BYTES + MEGABYTE
-LOOK = 0.2  # seconds between two looks at the memory that a sandbox takes
+LOOK = 0.25  # seconds between two looks at the memory that a sandbox takes
 
 
 class Ended(RuntimeError):
@@ -175,8 +176,9 @@ class Sandbox:
 
     def __init__(self, preload: list[str], limits: Limits, walls: bool = True) -> None:
         self.limits = limits
-        self._left = b""
+        self._left = self._unsent = b""
         self._folder = None
+        self.processor = 0.0  # seconds of processor time, known once it is closed
         if walls:
             line, folder, environment = command(preload, limits), "/", None
         else:
@@ -206,6 +208,7 @@ class Sandbox:
             self.close()
             raise NotStarted("the runner did not say that it is ready")
         self._process.stderr.close()
+        self.to_start = processor_of(self._process.pid)  # of which this to import the packages
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -215,6 +218,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End all that runs in it."""
+        self.processor = max(self.processor, processor_of(self._process.pid))
         # The first process of the namespace dies with bubblewrap, and the rest with the first.
         self._process.kill()
         self._process.wait()
@@ -225,16 +229,21 @@ class Sandbox:
 
     def ask(self, job: dict, seconds: float) -> dict:
         """The reply to one job; Ended when none came in `seconds`, and the sandbox is closed."""
-        self._left = b""  # whatever was said before it was asked for
+        # A line without this name is not the runner's reply to this job: student code wrote it.
+        name = secrets.token_hex(8)
+        self._unsent = json.dumps(job | {"name": name}).encode() + b"\n"
+        deadline, reply = time.monotonic() + seconds, {}
         try:
-            reply = self._line(seconds, json.dumps(job).encode() + b"\n")
-        except Ended:
+            while reply.get("name") != name:
+                reply = self._line(deadline - time.monotonic())
+        except Ended as error:
             self.close()
-            raise
+            late = str(error).startswith("stopped after")
+            raise Ended(f"stopped after {seconds:g} s: no answer came") if late else error from None
         return reply
 
-    def _line(self, seconds: float, unsent: bytes = b"") -> dict:
-        """Send `unsent`, then take one line, looking at the clock, its length and the memory."""
+    def _line(self, seconds: float) -> dict:
+        """Send what is unsent and take a line; looks at the clock, the length and the memory."""
         deadline, looked = time.monotonic() + seconds, time.monotonic()
         reading, writing = self._process.stdout.fileno(), self._process.stdin.fileno()
         said, block = bytearray(), self._left
@@ -249,16 +258,16 @@ class Sandbox:
                 raise Ended(f"stopped after {seconds:g} s: it gave no answer")
             if now - looked >= LOOK:
                 looked = now
-                if memory_of(self._process.pid) > self.limits.total:
+                if memory_of(self._process.pid, self.limits.total) > self.limits.total:
                     most = f"{self.limits.total:,} bytes of memory"
                     raise Ended(f"stopped: its processes took more than {most}")
-            wanted = [writing] if unsent else []
+            wanted = [writing] if self._unsent else []
             ready = select.select([reading], wanted, [], min(LOOK, deadline - now))
             if ready[1]:
                 try:
-                    unsent = unsent[os.write(writing, unsent[: 1 << 16]) :]
+                    self._unsent = self._unsent[os.write(writing, self._unsent[: 1 << 16]) :]
                 except BrokenPipeError:
-                    unsent = b""
+                    self._unsent = b""
             if ready[0]:
                 block = os.read(reading, 1 << 16)
                 if not block:
@@ -274,24 +283,52 @@ class Sandbox:
         return reply
 
 
-def memory_of(process: int) -> int:
-    """Bytes of memory that a process and all below it take, what they share counted once."""
-    import psutil
+def family(process: int) -> list[int]:
+    """A process and all below it that are there now; nothing when it has ended."""
+    found, waiting = [], [process]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                waiting += map(int, _read(f"/proc/{one}/task/{task}/children").split())
+        except OSError:
+            continue
+    return found
 
+
+def memory_of(process: int, enough: int = 0) -> int:
+    """Bytes of memory that a process and all below it take, what they share counted once.
+
+    Only above `enough` is the number exact; below it may be too large, but not above `enough`.
+    """
+    members = family(process)
+    page = os.sysconf("SC_PAGE_SIZE")
+    rough = 0  # what they share is counted for each: never too little, and cheap to ask for
+    for one in members:
+        rough += page * int((_read(f"/proc/{one}/statm").split() or [0, 0])[1])
+    if rough < enough:
+        return rough
+    exact = 0
+    for one in members:
+        lines = _read(f"/proc/{one}/smaps_rollup").splitlines()
+        exact += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return exact or rough
+
+
+def processor_of(process: int) -> float:
+    """Seconds of processor time that a process, all below it and those that have ended took."""
+    ticks = 0
+    for one in family(process):
+        numbers = _read(f"/proc/{one}/stat").rpartition(")")[2].split()
+        ticks += sum(map(int, numbers[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _read(path: str) -> str:
+    """The text of a file of the kernel's; nothing when the process has ended."""
     try:
-        top = psutil.Process(process)
-        family = [top, *top.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    return sum(_share(one.pid) for one in family)
-
-
-def _share(process: int) -> int:
-    try:
-        text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
-        return (
-            next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-            * 1024
-        )
-    except (OSError, StopIteration):
-        return 0
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -35,9 +35,7 @@ def find(folder: Path, assignment: str) -> tuple[bytes, list[str]]:
     It is NAME.ipynb, or the only notebook there. Symbolic links are not followed.
     """
     if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
-        raise Refused(
-            f"{folder.name} is not a folder of its own: expected a folder with a notebook"
-        )
+        raise Refused(f"{folder.name} is not a plain folder: expected one with a notebook in it")
     wanted = folder / f"{assignment}.ipynb"
     notes = []
     if not wanted.exists() and not wanted.is_symlink():
@@ -96,9 +94,7 @@ def read(data: bytes, master: NotebookNode) -> Answers:
         function = grade_id.removesuffix("-solution")
         if grade_id.endswith("-solution") and function in sheets:
             if function in answers.solutions:
-                answers.notes.append(
-                    f"{function}: its solution cell is there twice; the first counts"
-                )
+                answers.notes.append(f"{function}: two solution cells; the first counts")
                 continue
             answers.solutions[function] = source
             order.append(function)
