@@ -3,23 +3,26 @@ PYTHON ?= python3
 PORT ?= 8000
 SEEDS ?= 5
 
-COURSE = @command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON) on this machine." \
+RUN = @command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON) on this machine." \
   "Install Python 3.11 or newer, or name yours: make $@ PYTHON=python3.12" >&2; exit 1; }; \
   $(PYTHON) -m tools.course $@
 
-.PHONY: help book test lab lock serve check outputs claims bench assignments
+.PHONY: help book test lab lock serve check outputs claims bench assignments grade
 
 help book test lab lock:
-	$(COURSE)
+	$(RUN)
 
 serve:
-	$(COURSE) --port $(PORT)
+	$(RUN) --port $(PORT)
 
 check outputs bench:
-	$(COURSE) $(CHAPTER)
+	$(RUN) $(CHAPTER)
 
 claims:
-	$(COURSE) $(CHAPTER) --seeds $(SEEDS) $(if $(RECHECK),--recheck)
+	$(RUN) $(CHAPTER) --seeds $(SEEDS) $(if $(RECHECK),--recheck)
 
 assignments:
-	$(COURSE) $(OUT)
+	$(RUN) "$(OUT)" $(CHAPTERS) $(if $(VARIANT),--variant $(VARIANT))
+
+grade:
+	$(RUN) "$(COURSE)" $(if $(REGRADE),--again)

@@ -43,7 +43,10 @@ make outputs CHAPTER=...      run a chapter at full size and keep its outputs in
 make claims CHAPTER=... [SEEDS=5] [RECHECK=1]
                               measure a chapter's claim again, or recheck one seed of each arm
 make bench [CHAPTER=...]      speed, memory and growth
-make assignments OUT=folder   the students' copies of the exercises
+make assignments OUT=folder [CHAPTERS="part/name part/name"] [VARIANT=2027]
+                              a course folder: notebooks for students, solutions, points
+make grade COURSE=folder [REGRADE=1]
+                              grade what students have submitted to that folder
 make lock                     renew requirements/*.lock (needs uv)
 
 CHAPTER is part/name, for example vision/sketch_rnn. PYTHON=python3.12 chooses the Python that the
@@ -278,17 +281,32 @@ def bench(chapter: str) -> None:
         run([str(python), str(path)], f"The benchmark {path.relative_to(ROOT)} failed.")
 
 
-def assignments(out: str) -> None:
-    """`make assignments`: the students' copies of all exercises, in `out`/part/chapter.ipynb."""
+def assignments(out: str, chapters: list[str], variant: int | None) -> None:
+    """`make assignments`: a course folder in nbgrader's layout; all chapters when none is named."""
     if not out:
-        raise Refusal("Name the folder for the students' copies: make assignments OUT=folder")
+        raise Refusal(
+            "Name the folder to make: make assignments OUT=../course CHAPTERS=vision/sketch_rnn"
+        )
+    known = [name for name in known_chapters() if (ROOT / f"book/exercises/{name}.ipynb").exists()]
+    for chapter in chapters:
+        check_chapter(chapter)
     python = str(ready_environment("full"))
-    masters = ROOT / "book" / "exercises"
-    for master in sorted(masters.glob("*/*.ipynb")):
-        copy = Path(out).absolute() / master.relative_to(masters)
-        command = [python, "-m", "companion.exercises", "student", str(master), "-o", str(copy)]
-        run(command, f"No student's copy of {master.relative_to(ROOT)} was made.")
-        print(copy)
+    command = [python, "-m", "tools.grading", "assign", str(Path(out).absolute())]
+    chosen = [] if variant is None else ["--variant", str(variant)]
+    run([*command, *(chapters or known), *chosen], f"No course folder was made in {out}.")
+
+
+def grade(course: str, again: bool) -> None:
+    """`make grade`: grade what students have submitted to a course folder."""
+    if not course:
+        raise Refusal("Name the course folder: make grade COURSE=../course")
+    python = str(ready_environment("full"))
+    one_thread()
+    command = "regrade" if again else "grade"
+    run(
+        [python, "-m", "tools.grading", command, str(Path(course).absolute())],
+        "Not everything was graded; see above. The same command goes on where it was.",
+    )
 
 
 def lock() -> None:
@@ -319,6 +337,10 @@ def parser() -> argparse.ArgumentParser:
     commands.choices["claims"].add_argument("--recheck", action="store_true")
     commands.add_parser("serve").add_argument("--port", type=int, default=8000)
     commands.add_parser("assignments").add_argument("out", nargs="?", default="")
+    commands.choices["assignments"].add_argument("chapters", nargs="*", default=[])
+    commands.choices["assignments"].add_argument("--variant", type=int)
+    commands.add_parser("grade").add_argument("course", nargs="?", default="")
+    commands.choices["grade"].add_argument("--again", action="store_true")
     return top
 
 

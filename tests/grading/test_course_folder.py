@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from companion.exercises import format, gate
 from companion.exercises.worker import Worker
 from tests.grading import classroom
 from tests.grading.classroom import RIGHT, notebook, submit
+from tools import course as course_commands
 from tools.grading import __main__ as commands
 from tools.grading import assign, batch, collect, feedback, grade, record, sandbox, submission
 from tools.grading.files import Refused
@@ -69,13 +71,12 @@ def test_no_trace_of_a_solution_goes_to_students(chapter, tmp_path):
     text = (tmp_path / "course/release" / name / f"{name}.ipynb").read_text()
     handout = nbformat.reads(text, 4)
     nbformat.validate(handout)
-    sheets = format.sheets(format.read(gate.FOLDER / f"{chapter}.ipynb"))
+    master = format.read(gate.FOLDER / f"{chapter}.ipynb")
     code = "\n".join(cell.source for cell in handout.cells if cell.cell_type == "code")
-    for function, sheet in sheets.items():
-        hidden = set(sheet.solution.splitlines()) - set(sheet.stub.splitlines())
-        telling = [line for line in hidden if len(line.strip()) > 30 and line not in sheet.tests]
-        assert telling, function
-        assert not [line for line in telling if line in code], function
+    marked = "\n".join(cell.source for cell in master.cells)
+    solutions = re.findall(r"### BEGIN SOLUTION\n(.*?)\n *### END SOLUTION", marked, re.DOTALL)
+    assert len(solutions) >= len(format.sheets(master))
+    assert not [solution for solution in solutions if solution in code]
     for word in ("SOLUTION\n", "HIDDEN", "EXERCISES", "wrong=", "assigned"):
         assert word not in code
     for cell in handout.cells:
@@ -396,3 +397,23 @@ def test_the_solutions_own_chapter_needs_torch_and_is_graded_right(tmp_path):
     # What grading adds to importing the packages and to the student's own computing.
     spent = outcome.results[0]["seconds"]
     assert spent["processor"] - spent["student"] < 1.5
+
+
+# --- the commands
+
+
+def test_the_make_commands_pass_on_what_they_are_given(monkeypatch):
+    ran = []
+    monkeypatch.setattr(course_commands, "ready_environment", lambda name: Path("python"))
+    monkeypatch.setattr(course_commands, "run", lambda command, failure: ran.append(command[3:]))
+    words = ["assignments", "/there", "vision/sketch_rnn", "text/gnmt", "--variant", "2027"]
+    assert course_commands.main(words) == 0
+    assert course_commands.main(["grade", "/there", "--again"]) == 0
+    assert ran == [
+        ["assign", "/there", "vision/sketch_rnn", "text/gnmt", "--variant", "2027"],
+        ["regrade", "/there"],
+    ]
+    assert course_commands.main(["assignments", ""]) == 1
+    assert course_commands.main(["assignments", "/there", "vision/unheard_of"]) == 1
+    assert course_commands.main(["grade"]) == 1
+    assert len(ran) == 2
