@@ -88,6 +88,7 @@ def test_a_toys_handout_holds_no_secret(course):
     handout = (course / "release/toy/toy.ipynb").read_text()
     assert "secret" not in handout and "number + number" not in handout
     assert "number + number" in (course / "source/toy/toy.ipynb").read_text()
+    assert stat.S_IMODE(course.stat().st_mode) & 0o077 == 0, "others on this machine see solutions"
     assert table(course / "points.csv")[1:] == [
         ["toy", "part/toy", "double", "number", "1", "5", "1"],
         ["toy", "part/toy", "middle", "write", "1", "5", "2"],

@@ -133,6 +133,10 @@ def assign(
             "chapter": chapter,
             "points": sum(e.points for e in made[-1][2]),
         }
+    if not out.exists():
+        out.mkdir(
+            mode=0o700, parents=True
+        )  # solutions lie in it: on a shared machine it is private
     for name, master, _, text in made:
         files.write(out / "source" / name / f"{name}.ipynb", nbformat.writes(master) + "\n")
         handout = nbformat.writes(format.student(master)) + "\n"

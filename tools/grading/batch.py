@@ -103,7 +103,8 @@ def grade_class(
         todo = []
         for assignment in prepared:
             if walls:
-                sandbox.refuse_visible(course, assignment.preload)
+                for place in (course, sandbox.ROOT / "book"):
+                    sandbox.refuse_visible(place, assignment.preload)
             for student, folder in submissions(course, assignment.name):
                 if students and student not in students:
                     continue
