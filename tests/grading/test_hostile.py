@@ -17,7 +17,7 @@ from tools.grading.files import Refused
 from tools.grading.sandbox import MEGABYTE, Limits
 
 LIMITS = Limits(
-    exercise=2.0,
+    exercise=1.0,
     submission=12.0,
     memory=256 * MEGABYTE,
     total=512 * MEGABYTE,
@@ -280,7 +280,7 @@ def test_what_the_grader_trusts_is_unchanged(graded):
         ("linked_folder", 0, "is not a plain folder"),
         ("renamed", 7, "the notebook is called mine.ipynb"),
         ("helper", 7, "an added cell failed and was passed over: ZeroDivisionError"),
-        ("endless_cell", 7, "the added cells were left out: stopped after 2 s"),
+        ("endless_cell", 7, "the added cells were left out: stopped after 1 s"),
     ],
 )
 def test_broken_notebooks_get_what_is_left_of_them(graded, student, points, said):

@@ -11,6 +11,8 @@ assignment, exercise, points. Grading again changes neither.
 import csv
 import io
 import math
+import os
+import sys
 from pathlib import Path
 
 from tools.grading import assign, batch, feedback, files
@@ -141,6 +143,10 @@ def write_gradebook(course: Path, address: str, results: list[dict], manual: Mar
     from nbgrader.api import Gradebook, MissingEntry
 
     by_hand: Marks = {}
+    # nbgrader calls `alembic` by name, which an environment that is not activated does not have.
+    beside = str(Path(sys.executable).parent)
+    if beside not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
     with Gradebook(address, course.resolve().name) as book:
         for name in dict.fromkeys(result["assignment"] for result in results):
             chosen = [result for result in results if result["assignment"] == name]
