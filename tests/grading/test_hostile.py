@@ -78,14 +78,17 @@ CHEATING = {
 TRYING = {
     "reads_the_solution": "def attempt():\n    for place in PLACES: open(place).read()",
     "searches": "import os\ndef attempt():\n"
-    "    for top in set(os.listdir('/')) - {'usr', 'proc'}:\n"
+    "    for top in set(os.listdir('/')) - {'usr', 'lib', 'lib64', 'proc'}:\n"
     "        for folder, folders, names in os.walk('/' + top):\n"
     "            folders[:] = [one for one in folders if one != 'lib']\n"
     "            for name in names:\n"
     "                if name.endswith(('.ipynb', '_cases.py', '.db', 'course.json')): return\n"
     "    raise OSError",
     "writes_the_gradebook": "def attempt(): open(GRADEBOOK, 'w').write('all points')",
-    "writes_results": "import os\ndef attempt(): os.makedirs(RESULTS); open(RESULTS + '/x', 'w')",
+    # What it makes in its own /tmp is nobody's business: only there may this work.
+    "writes_results": "import os\ndef attempt():\n    os.makedirs(RESULTS, exist_ok=True)\n"
+    "    open(RESULTS + '/x', 'w')\n"
+    "    if os.listdir(os.path.dirname(RESULTS)) == ['results']: raise OSError",
     "writes_the_system": "def attempt():\n    import companion.exercises.compare as c\n"
     "    open(c.__file__, 'a').write('#')",
     "goes_out": "import socket\ndef attempt():\n"
