@@ -8,7 +8,6 @@ import nbformat
 import pytest
 
 from tools.grading import sandbox
-from tools.grading.files import Refused
 
 SETUP = "import math\n\nimport numpy as np"
 STATEMENT = "## {0}\n\n*A piece to write: {1} points, 5 minutes, level 1.*"
@@ -118,10 +117,7 @@ def added(source: str) -> dict:
 
 
 def require_sandbox() -> None:
-    """Skip the test where there is no sandbox; an error if CI is set."""
-    try:
-        sandbox.check()
-    except Refused as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no sandbox here: {error}")
+    """Skip the test unless SANDBOX_TESTS is `on`, since its time limits want an idle machine."""
+    if os.environ.get("SANDBOX_TESTS") != "on":
+        pytest.skip("SANDBOX_TESTS=on runs it: it needs bubblewrap and an otherwise idle machine")
+    sandbox.check()
