@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 170 for the exercises |
-# | Machine time | 15 minutes, 8 of them the main training, on two cores |
+# | Machine time | 18 minutes, 11 of them the main training, on two cores |
 # | Level | 2 of 3 |
 # | You need | tensors, modules and a training loop ([the page to read first](../../guide/pytorch)); what an LSTM is; no French |
 # | Paper | Wu et al., *Google's Neural Machine Translation System* {cite}`wu2016` |
