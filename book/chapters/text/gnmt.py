@@ -814,7 +814,7 @@ for name, network in (("float", trained), ("int8", rounded)):
 #
 # *A recurrent network translates held-out sentences better when its decoder attends to all encodings than when it
 # gets the encoding of the last piece alone.* Both arms are the network you have built; in the second, all weight stays
-# on the source's last piece. Both take the same 800 steps, a quarter of the main run's, on the same batches, and
+# on the source's last piece. Both take the same 800 steps, a fifth of the main run's, on the same batches, and
 # choose between the same learning rates on validation sentences. All translations are greedy, so that a search whose
 # score uses the attention favours neither. Here is one seed of each; the table below has all of them, made by the same
 # function, `claim.experiment`.
