@@ -35,7 +35,9 @@ import torch
 # The log probability of a translation $Y$ is a sum with one negative term for each of its pieces, so a search that
 # ranks by it prefers short translations. GNMT divides it by a length penalty:
 #
-# $$s(Y) = \frac{\log P(Y)}{lp(Y)} \qquad lp(Y) = \left(\frac{5 + |Y|}{6}\right)^{\alpha}$$
+# $$s(Y) = \frac{\log P(Y)}{lp(Y)}$$
+#
+# $$lp(Y) = \left(\frac{5 + |Y|}{6}\right)^{\alpha}$$
 #
 # **Two translations are left: one of 8 pieces with $\log P = -6.0$, one of 11 pieces with $\log P = -6.6$. What are
 # their scores at $\alpha = 0.6$?** Write the function so that it answers for any translation and any $\alpha$.
@@ -138,8 +140,9 @@ assert found == ["une maison", "la maison", "un an"], (
 # word $j$ while output $i$ was written, the weights on a word that was translated add up to about 1 over the outputs, those
 # on a word left out to much less. GNMT adds a coverage penalty to the score:
 #
-# $$s(Y) = \frac{\log P(Y)}{lp(Y)} + cp \qquad
-# cp = \beta \sum_{j=1}^{|X|} \log \min\Big(\sum_{i=1}^{|Y|} p_{i,j},\ 1\Big)$$
+# $$s(Y) = \frac{\log P(Y)}{lp(Y)} + cp$$
+#
+# $$cp = \beta \sum_{j=1}^{|X|} \log \min\Big(\sum_{i=1}^{|Y|} p_{i,j},\ 1\Big)$$
 #
 # A search scores many translations at once, and a batch is padded on both sides. Only the first $|X|$ columns of `attention`
 # belong to source words; the weights in the columns after them are 0, and $\log 0 = -\infty$. Only the first $|Y|$ rows belong
@@ -231,9 +234,11 @@ assert math.isclose(found.item(), -3 / (7 / 6), rel_tol=1e-5), (
 # Take all sequences of 1, 2, 3 and 4 neighbouring words (n-grams) of the output, and all those of the reference. With one
 # count for all four lengths together,
 #
-# $$\text{precision} = \frac{\text{matches}}{\text{n-grams of the output}} \qquad
-# \text{recall} = \frac{\text{matches}}{\text{n-grams of the reference}} \qquad
-# \text{GLEU} = \min(\text{precision}, \text{recall})$$
+# $$\text{precision} = \frac{\text{matches}}{\text{n-grams of the output}}$$
+#
+# $$\text{recall} = \frac{\text{matches}}{\text{n-grams of the reference}}$$
+#
+# $$\text{GLEU} = \min(\text{precision}, \text{recall})$$
 #
 # An n-gram counts as often as it occurs. If it occurs $a$ times in the output and $b$ times in the reference, it
 # matches $\min(a, b)$ times.
@@ -386,7 +391,9 @@ assert found[1] == ("aa", "aa"), (
 # At each step the decoder asks, with its state $q$, which source words matter now. Each source word has an encoding
 # $k_j$, and a small network with one hidden layer gives each of them a score:
 #
-# $$e_j = v^{\top} \tanh(W_q^{\top} q + W_k^{\top} k_j) \qquad a = \mathrm{softmax}(e) \qquad c = \sum_j a_j k_j$$
+# $$e_j = v^{\top} \tanh(W_q^{\top} q + W_k^{\top} k_j)$$
+#
+# $$a = \mathrm{softmax}(e) \qquad c = \sum_j a_j k_j$$
 #
 # The softmax runs over the words of the sentence. In a batch, shorter sentences are padded; a position after the end of its
 # sentence has the weight 0, whatever its encoding holds, and the weights of each sentence add up to 1.
