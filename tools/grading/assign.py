@@ -10,6 +10,7 @@ cases/NAME_cases.py              inputs and wrong answers; not in source/, since
 """
 
 import ast
+import copy
 import csv
 import io
 import json
@@ -68,15 +69,14 @@ def modules(sources: list[str]) -> list[str]:
 
 def with_needs(master: NotebookNode) -> NotebookNode:
     """The master with a cell, after its title, that says what is missing on this machine."""
-    copy = format._empty(master)
-    copy.cells = list(master.cells)
-    code = [cell.source for cell in master.cells if cell.cell_type == "code"]
+    told = copy.deepcopy(master)
+    code = [cell.source for cell in told.cells if cell.cell_type == "code"]
     needed = ["companion", *(name for name in modules(code) if name != "companion")]
     cell = nbformat.v4.new_code_cell(NEEDS.format(needed=needed))
     cell.id = "what-it-needs"  # a drawn one would make every run of `assign` differ
-    place = 1 if copy.cells and copy.cells[0].cell_type == "markdown" else 0
-    copy.cells.insert(place, cell)
-    return copy
+    place = 1 if told.cells and told.cells[0].cell_type == "markdown" else 0
+    told.cells.insert(place, cell)
+    return told
 
 
 def read_course(course: Path) -> dict:
