@@ -85,3 +85,22 @@ def test_the_refined_arm_starts_from_the_attention_arms_network(monkeypatch):
     monkeypatch.setattr(claim, "search_terms", lambda *_: {})
     runs = [claim.experiment(arm, 3, "smoke", 4e-3) for arm in ("attention", "refined")]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize(
+    ("arm", "name"),
+    [("words", "learn_words"), ("attention", "learn_wordpieces"), ("help, attention", "thin_out")],
+)
+def test_an_arm_reads_and_spells_what_it_is_named_for(monkeypatch, arm, name):
+    class Reached(Exception):
+        pass
+
+    def reached(*arguments):
+        raise Reached(arguments)
+
+    monkeypatch.setattr(claim, "load_libreoffice", lambda split: f"help, {split}")
+    monkeypatch.setattr(claim, name, reached)
+    with pytest.raises(Reached) as found:
+        claim.experiment(arm, 0, "smoke", 4e-3)
+    if name == "thin_out":
+        assert found.value.args[0][0] == "help, train"
