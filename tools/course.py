@@ -168,7 +168,6 @@ def test() -> None:
     one_thread()
     pytest = [str(python), "-m", "pytest"]
     ruff = [str(python), "-m", "ruff"]
-    not_browser = [f"--ignore={path}" for path in browser_tests()]
     notebooks = [path for path in NOTEBOOKS if (ROOT / path).exists()]
     run_stages(
         [
@@ -176,7 +175,12 @@ def test() -> None:
             ("the book, warnings as errors", [lambda: build_book(python, fresh=True)]),
             (
                 "unit tests, contracts, exercise gate, shipped weights",
-                [[*pytest, "-n", "2", "--dist", "loadfile", *not_browser, "tests"]],
+                [[*pytest, "-n", "2", "--dist", "loadfile", *unit_tests()]],
+            ),
+            # By itself: what is stopped by the clock must not wait for other tests.
+            (
+                "hostile submissions in the grader's sandbox",
+                [[*pytest, "-m", "sandbox", "tests/grading"]],
             ),
             (
                 "every notebook from top to bottom, at smoke size, network closed",
@@ -191,6 +195,11 @@ def browser_tests(root: Path = ROOT) -> list[str]:
     """The test files that need the built site; everything else must pass without it."""
     found = [sorted(root.glob(pattern)) for pattern in BROWSER_TESTS]
     return [path.relative_to(root).as_posix() for paths in found for path in paths]
+
+
+def unit_tests() -> list[str]:
+    """What to tell pytest for the tests that need neither the built site nor a sandbox."""
+    return [*(f"--ignore={path}" for path in browser_tests()), "-m", "not sandbox", "tests"]
 
 
 def known_chapters(root: Path = ROOT) -> list[str]:
@@ -222,13 +231,12 @@ def check(chapter: str) -> None:
     files = [place for place in places if (ROOT / place).exists()]
     notebooks = [f"{folder}/{chapter}.ipynb" for folder in NOTEBOOKS]
     notebooks = [place for place in notebooks if (ROOT / place).exists()]
-    not_browser = [f"--ignore={path}" for path in browser_tests()]
     run_stages(
         [
             ("ruff", [[*ruff, "check", *files], [*ruff, "format", "--check", *files]]),
             (
                 "unit tests, contracts, exercise gate, shipped weights",
-                [[*pytest, *not_browser, "--chapter", chapter, "tests"]],
+                [[*pytest, "--chapter", chapter, *unit_tests()]],
             ),
             (
                 "its notebooks, at smoke size, network closed",

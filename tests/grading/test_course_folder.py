@@ -339,6 +339,7 @@ def test_a_folder_that_students_could_see_is_refused():
     sandbox.refuse_visible(ROOT / "book" / "exercises", ["numpy"])
 
 
+@pytest.mark.sandbox
 def test_a_killed_batch_goes_on_where_it_was_and_grades_nothing_twice(course):
     classroom.require_sandbox()
     slow = "import time\ndef double(number):\n    time.sleep(0.1)\n    return 2 * number"
@@ -374,6 +375,7 @@ def test_a_killed_batch_goes_on_where_it_was_and_grades_nothing_twice(course):
     assert (again.graded, again.stood) == (1, 0)
 
 
+@pytest.mark.sandbox
 def test_the_solutions_own_chapter_needs_torch_and_is_graded_right(tmp_path):
     classroom.require_sandbox()
     chapter = gate.chapters()[-1]

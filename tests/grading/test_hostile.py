@@ -15,9 +15,10 @@ from tests.grading.classroom import RIGHT, added, notebook, submit
 from tools.grading import assign, batch
 from tools.grading.sandbox import MEGABYTE, Limits
 
+pytestmark = pytest.mark.sandbox
 LIMITS = Limits(
-    exercise=1.0,
-    submission=12.0,
+    exercise=3.0,
+    submission=36.0,
     memory=256 * MEGABYTE,
     total=512 * MEGABYTE,
     processes=16,
@@ -277,7 +278,7 @@ def test_what_the_grader_trusts_is_unchanged(graded):
         ("linked_folder", 0, "is not a plain folder"),
         ("renamed", 7, "the notebook is called mine.ipynb"),
         ("helper", 7, "an added cell failed and was passed over: ZeroDivisionError"),
-        ("endless_cell", 7, "the added cells were left out: stopped after 1 s"),
+        ("endless_cell", 7, "the added cells were left out: stopped after 3 s"),
     ],
 )
 def test_broken_notebooks_get_what_is_left_of_them(graded, student, points, said):

@@ -3,6 +3,7 @@
     submitted/STUDENT/NAME/NAME.ipynb    what nbgrader's exchange and `collect` leave
     results/NAME/STUDENT.json            one result each, for the instructor
     feedback/STUDENT/NAME/NAME.html      what the student may see
+    autograded/STUDENT/NAME/NAME.ipynb   what nbgrader's formgrader shows, to mark by hand
 
 A result is kept under a key made of the notebook, the master, the cases and the variant. What has
 a result under its key is passed over, so an interrupted batch goes on where it was and a changed
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from companion.exercises.worker import Worker
 from companion.progress import track
-from tools.grading import assign, feedback, files, grade, sandbox, submission
+from tools.grading import assign, feedback, files, grade, marking, sandbox, submission
 from tools.grading.files import Refused
 from tools.grading.sandbox import Limits
 
@@ -129,15 +130,16 @@ def _run(
     again: bool,
     outcome: Outcome,
 ) -> None:
-    waiting: dict[Future, tuple[str, str]] = {}
+    waiting: dict[Future, tuple[str, grade.Assignment]] = {}
     for assignment, student, folder in todo:
         place = result_path(course, assignment.name, student)
         job = pool.submit(_one, assignment, student, folder, place, limits, walls, again)
-        waiting[job] = student, assignment.name
+        waiting[job] = student, assignment
     try:
         shown = track(as_completed(waiting), "grading", total=len(waiting))
         for job in shown:
-            student, name = waiting[job]
+            student, assignment = waiting[job]
+            name = assignment.name
             try:
                 result, fresh = job.result()
                 if fresh:
@@ -148,6 +150,9 @@ def _run(
                 page = course / "feedback" / student / name / f"{name}.html"
                 if fresh or not page.exists():
                     files.write(page, feedback.page(result))
+                read = course / "autograded" / student / name / f"{name}.ipynb"
+                if fresh or not read.exists():
+                    files.write(read, marking.text(assignment.master, result))
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"[:600]
                 outcome.problems.append(f"{student}, {name}: not graded: {what}")

@@ -48,10 +48,15 @@ def advice(mark: dict) -> str:
     return "Begin with the test in the notebook that failed; what it says is below."
 
 
-def page(result: dict, by_hand: dict[str, float] | None = None) -> str:
+def page(
+    result: dict,
+    by_hand: dict[str, float] | None = None,
+    comments: dict[str, str] | None = None,
+) -> str:
     """The page for one result, as HTML that asks nothing of the network and runs nothing.
 
-    `by_hand` holds the points of the exercises that the instructor marked.
+    `by_hand` holds the points of the exercises that the instructor marked, `comments` what the
+    instructor wrote about an exercise.
     """
     rows, parts, total = [], [], 0.0
     for mark in result["exercises"]:
@@ -62,8 +67,9 @@ def page(result: dict, by_hand: dict[str, float] | None = None) -> str:
         total += points
         cells = (name, state, f"{points:g} of {mark['maximum']}")
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-        if not mark["points"]:
-            parts.append(_part(name, mark))
+        comment = (comments or {}).get(mark["function"], "")
+        if comment or not mark["points"]:
+            parts.append(_part(name, mark, comment))
     refusal = ""
     if result["refusal"]:
         refusal = f"<p>Your notebook could not be graded: {html.escape(result['refusal'])}.</p>"
@@ -86,13 +92,25 @@ on, among them some that are not in the notebook.</p>
 """
 
 
-def _part(name: str, mark: dict) -> str:
-    lines = [f"<h2>{name}</h2>"]
+def sentences(mark: dict) -> list[str]:
+    """What the student may read of one exercise, as plain text: a line each."""
+    if mark["points"]:
+        return [f"Right for all {mark['inputs']} inputs."]
+    lines = []
     if mark["kinds"] != ["missing"] and mark["inputs"] > 1:
-        lines.append(f"<p>Right for {mark['right']} of {mark['inputs']} inputs.</p>")
-    sentences = " ".join(meaning(kind) for kind in mark["kinds"])
-    lines.append(f"<p>{html.escape(sentences)} {advice(mark)}</p>")
+        lines.append(f"Right for {mark['right']} of {mark['inputs']} inputs.")
+    lines.append(" ".join([*(meaning(kind) for kind in mark["kinds"]), advice(mark)]).strip())
     if mark["public"] is not None and mark["kinds"] != ["stub"]:
-        lines.append("<p>The tests in the notebook said:</p>")
-        lines.append(f"<pre>{html.escape(mark['public'])}</pre>")
-    return "\n".join(lines)
+        lines += ["The tests in the notebook said:", mark["public"]]
+    return lines
+
+
+def _part(name: str, mark: dict, comment: str) -> str:
+    lines = [] if mark["points"] else sentences(mark)
+    parts = [f"<h2>{name}</h2>"]
+    for number, line in enumerate(lines):
+        tag = "pre" if number and lines[number - 1].startswith("The tests in the") else "p"
+        parts.append(f"<{tag}>{html.escape(line)}</{tag}>")
+    if comment:
+        parts.append(f"<p>Your instructor wrote:</p>\n<pre>{html.escape(comment)}</pre>")
+    return "\n".join(parts)

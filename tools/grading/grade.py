@@ -25,7 +25,7 @@ from tools.grading import assign, submission
 from tools.grading.files import Refused
 from tools.grading.sandbox import Ended, Limits, Sandbox
 
-VERSION = 1  # part of every key: raise it when grading changes, and all is graded anew
+VERSION = 2  # part of every key: raise it when grading changes, and all is graded anew
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,7 @@ def grade_one(
         "maximum": assignment.maximum,
         "refusal": refusal,
         "exercises": marks,
+        "answers": {"solutions": answers.solutions, "added": answers.added},
         "notes": notes[:100],
         "seconds": {
             "all": round(time.monotonic() - began, 3),

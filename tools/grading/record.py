@@ -1,25 +1,23 @@
-"""Tables of marks for a learning-management system, and nbgrader's gradebook.
+"""Tables of marks for a learning-management system, and what the instructor entered by hand.
 
     marks/NAME.csv    a row a student: points of each exercise, total, maximum
     marks/all.csv     a row a student: total of each assignment
 
 The points are the grader's unless the instructor entered others by hand: in nbgrader's gradebook
 (the field of a manual mark), or in manual.csv in the course folder, with the columns student,
-assignment, exercise, points. Grading again changes neither.
+assignment, exercise, points. Grading again changes neither, nor the comments in the gradebook.
 """
 
 import csv
 import io
 import math
-import os
-import sys
 from pathlib import Path
 
-from tools.grading import assign, batch, feedback, files
+from tools.grading import assign, batch, feedback, files, gradebook
 from tools.grading.files import Refused
+from tools.grading.gradebook import Comments, Marks
 
 MANUAL = ("student", "assignment", "exercise", "points")
-Marks = dict[tuple[str, str, str], float]  # (student, assignment, exercise) -> points
 
 
 def record(course: Path, address: str | None) -> list[str]:
@@ -34,11 +32,12 @@ def record(course: Path, address: str | None) -> list[str]:
         for name in assign.read_course(course)["assignments"]
         for result in batch.read_results(course, name)
     ]
-    manual, said = read_manual(course), []
+    manual, comments, said = read_manual(course), {}, []
     if address != "none":
         try:
             chosen = address or f"sqlite:///{course.resolve() / 'gradebook.db'}"
-            manual = manual | write_gradebook(course, chosen, results, manual)
+            by_hand, comments = gradebook.write(course, chosen, results, manual)
+            manual = manual | by_hand
             said.append("gradebook: " + (chosen if address is None else "written"))
         except ModuleNotFoundError as error:
             if address is not None or (error.name or "").partition(".")[0] != "nbgrader":
@@ -48,7 +47,7 @@ def record(course: Path, address: str | None) -> list[str]:
                 ) from error
             said.append("no gradebook: nbgrader is not installed (`pip install nbgrader`)")
     write_tables(course, results, manual)
-    write_pages(course, results, manual)
+    write_pages(course, results, manual, comments)
     said.append(f"marks: {course / 'marks'}")
     return said
 
@@ -113,14 +112,15 @@ def write_tables(course: Path, results: list[dict], manual: Marks) -> None:
     files.write(course / "marks" / "all.csv", _table(rows))
 
 
-def write_pages(course: Path, results: list[dict], manual: Marks) -> None:
-    """Write anew the pages of those whose marks were entered by hand."""
+def write_pages(course: Path, results: list[dict], manual: Marks, comments: Comments) -> None:
+    """Write anew the pages of those whose marks or comments were entered by hand."""
     for result in results:
-        student, name = result["student"], result["assignment"]
-        own = {key[2]: points for key, points in manual.items() if key[:2] == (student, name)}
-        if own:
+        whose = student, name = result["student"], result["assignment"]
+        points = {key[2]: value for key, value in manual.items() if key[:2] == whose}
+        written = {key[2]: value for key, value in comments.items() if key[:2] == whose}
+        if points or written:
             place = course / "feedback" / student / name / f"{name}.html"
-            files.write(place, feedback.page(result, own))
+            files.write(place, feedback.page(result, points, written))
 
 
 def _plain(number: float) -> str:
@@ -131,50 +131,3 @@ def _table(rows: list[list]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def write_gradebook(course: Path, address: str, results: list[dict], manual: Marks) -> Marks:
-    """Enter the results as automatic marks, those of manual.csv as marks by hand.
-
-    Returns the marks that count and are not the grader's. What was entered by hand in the gradebook
-    (marks, extra credit, comments) is left as it is. ModuleNotFoundError without nbgrader or the
-    database's driver.
-    """
-    from nbgrader.api import Gradebook, MissingEntry
-
-    by_hand: Marks = {}
-    # nbgrader calls `alembic` by name, which an environment that is not activated does not have.
-    beside = str(Path(sys.executable).parent)
-    if beside not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
-    with Gradebook(address, course.resolve().name) as book:
-        for name in dict.fromkeys(result["assignment"] for result in results):
-            chosen = [result for result in results if result["assignment"] == name]
-            book.update_or_create_assignment(name)
-            book.update_or_create_notebook(name, name)
-            for mark in chosen[0]["exercises"]:
-                cell = f"{mark['function']}-tests"
-                book.update_or_create_grade_cell(
-                    cell, name, name, max_score=mark["maximum"], cell_type="code"
-                )
-            for result in chosen:
-                student = result["student"]
-                try:
-                    book.find_student(student)
-                except MissingEntry:
-                    book.add_student(student)
-                book.update_or_create_submission(name, student)
-                for mark in result["exercises"]:
-                    cell = f"{mark['function']}-tests"
-                    grade = book.find_grade(cell, name, name, student)
-                    grade.auto_score = mark["points"]
-                    grade.needs_manual_grade = False
-                    key = student, name, mark["function"]
-                    if key in manual:
-                        grade.manual_score = manual[key]
-                    if grade.manual_score is not None or grade.extra_credit is not None:
-                        own = grade.manual_score is not None
-                        points = grade.manual_score if own else grade.auto_score
-                        by_hand[key] = points + (grade.extra_credit or 0)
-        book.db.commit()
-    return by_hand
