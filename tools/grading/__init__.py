@@ -8,7 +8,9 @@ runner      the process inside the sandbox
 grade       one submission
 batch       a class, in parallel, to be interrupted and resumed
 feedback    a page for each student
-record      tables of marks, nbgrader's gradebook
+marking     the notebook that nbgrader's formgrader shows
+record      tables of marks, and what was entered by hand
+gradebook   nbgrader's
 files       whole files or none
 
 `python -m tools.grading` lists the commands. What runs student code is given code and inputs and

@@ -33,6 +33,8 @@ from pathlib import Path
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = {course!r}
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
+# nbgrader's own autograde would run students' code with your rights: it finds no kernel.
+c.Execute.kernel_name = "none, since `make grade` runs it in a sandbox"
 """
 
 NEEDS = """\

@@ -150,6 +150,7 @@ def _run(
                 page = course / "feedback" / student / name / f"{name}.html"
                 if fresh or not page.exists():
                     files.write(page, feedback.page(result))
+                _carry_receipt(course / "submitted" / student / name, page.parent)
                 read = course / "autograded" / student / name / f"{name}.ipynb"
                 if fresh or not read.exists():
                     files.write(read, marking.text(assignment.master, result))
@@ -182,6 +183,15 @@ def _one(
     result = grade.grade_one(assignment, student, data, refusal, limits, walls)
     result["notes"] = [*notes, *result["notes"]]
     return result, True
+
+
+def _carry_receipt(submitted: Path, feedback_folder: Path) -> None:
+    """Lay the exchange's two files beside the feedback, where nbgrader wants them to release it."""
+    for name in ("timestamp.txt", "submission_secret.txt"):
+        try:
+            files.write(feedback_folder / name, files.read_plain(submitted / name, 1000))
+        except (OSError, Refused):  # it came by another way
+            continue
 
 
 def _kept(place: Path) -> dict | None:

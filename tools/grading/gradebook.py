@@ -5,6 +5,7 @@ What was entered by hand in it (marks, extra credit, comments) is left as it is.
 
 import os
 import sys
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def write(course: Path, address: str, results: list[dict], manual: Marks) -> tup
     beside = str(Path(sys.executable).parent)
     if beside not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
-    with Gradebook(address, course.resolve().name) as book:
+    with warnings.catch_warnings(), Gradebook(address, course.resolve().name) as book:
+        # SQLAlchemy complains of how nbgrader makes a submission, which is as it should be.
+        warnings.filterwarnings("ignore", "Object of type <Submitted")
         for name in dict.fromkeys(result["assignment"] for result in results):
             chosen = [result for result in results if result["assignment"] == name]
             _enter_assignment(book, name, chosen[0])
@@ -64,8 +67,6 @@ def _enter_result(
         book.add_student(student)
     # formgrader shows a submission only if gradebook and folder name the same time.
     book.update_or_create_submission(name, student, timestamp=handed_in(course, student, name))
-    notebook = book.find_submission_notebook(name, name, student)
-    notebook.failed_tests = result["points"] < result["maximum"]
     for mark in result["exercises"]:
         function, key = mark["function"], (student, name, mark["function"])
         grade = book.find_grade(f"{function}-tests", name, name, student)
