@@ -12,6 +12,7 @@ import pytest
 from tests.grading import classroom
 from tests.grading.classroom import RIGHT, added, keep, notebook, result, submit, table
 from tools.grading import assign, batch, record
+from tools.grading.files import Refused
 
 api = pytest.importorskip("nbgrader.api", reason="nbgrader is not installed")
 SCRIPT = "<script>document.title = 'mine'</script>"
@@ -78,6 +79,22 @@ def test_the_gradebook_keeps_what_was_entered_by_hand(course):
     ]
     page = (course / "feedback/ada/toy/toy.html").read_text()
     assert "Well &lt;b&gt;done&lt;/b&gt;." in page, "the student reads it, as it was typed"
+
+
+def test_a_gradebook_that_is_another_courses_or_not_there_is_refused(course, tmp_path):
+    keep(course, result("ada", 1, 2, 4))
+    record.record(course, None)
+    other = tmp_path / "other"
+    assign.assign(["part/toy"], other, 6, tmp_path / "masters")
+    keep(other, result("ada", 0, 0, 0))
+    with pytest.raises(Refused, match="holds the course course"):
+        record.record(other, f"sqlite:///{course / 'gradebook.db'}")
+    with gradebook(course) as book:
+        assert book.find_submission("toy", "ada").score == 7
+    with pytest.raises(Refused, match="cannot be used"):
+        record.record(course, f"sqlite:///{tmp_path / 'nowhere' / 'gradebook.db'}")
+    # A folder that has moved is the same course.
+    record.record(course.rename(tmp_path / "moved"), None)
 
 
 def test_formgrader_shows_the_students_code_and_nothing_else_of_theirs(course):

@@ -1,6 +1,6 @@
 """The course folder that the grader works in, laid out as nbgrader expects it.
 
-course.json                      variant, and the chapter and points of each assignment
+course.json                      name, variant, and the chapter and points of each assignment
 nbgrader_config.py               tells nbgrader where it is
 points.csv                       what each exercise is worth
 source/NAME/NAME.ipynb           the instructor's copy, with solutions
@@ -89,10 +89,11 @@ def read_course(course: Path) -> dict:
             f"{course} is no course folder: make one with `python -m tools.grading assign`"
         )
     document = json.loads(path.read_text(encoding="utf-8"))
-    if type(document.get("variant")) is not int or not isinstance(
-        document.get("assignments"), dict
-    ):
-        raise Refused(f"{path} does not hold a variant and assignments: make the folder anew")
+    expected = {"course": str, "variant": int, "assignments": dict}
+    if any(type(document.get(key)) is not kind for key, kind in expected.items()):
+        raise Refused(
+            f"{path} does not hold a name, a variant and assignments: make the folder anew"
+        )
     return document
 
 
@@ -122,8 +123,9 @@ def assign(
         )
     if before is None:
         drawn = secrets.randbits(40) if variant is None else variant
-        before = {"variant": drawn, "assignments": {}}
-    course = {"variant": before["variant"], "assignments": dict(before["assignments"])}
+        # The name stays when the folder moves: nbgrader's exchange and gradebook go by it.
+        before = {"course": out.resolve().name, "variant": drawn, "assignments": {}}
+    course = before | {"assignments": dict(before["assignments"])}
     made = []
     for chapter in chapters:
         name = name_of(chapter)
@@ -145,7 +147,7 @@ def assign(
         files.write(out / "release" / name / f"{name}.ipynb", handout)
         files.write(out / "cases" / f"{name}_cases.py", text)
     files.write(out / "points.csv", _points(out, course))
-    files.write(out / "nbgrader_config.py", CONFIGURATION.format(course=out.resolve().name))
+    files.write(out / "nbgrader_config.py", CONFIGURATION.format(course=course["course"]))
     files.write_json(out / "course.json", course)  # last: without it the folder does not count
     return course
 

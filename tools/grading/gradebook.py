@@ -9,7 +9,7 @@ import warnings
 from datetime import datetime
 from pathlib import Path
 
-from tools.grading import files
+from tools.grading import assign, files
 from tools.grading.files import Refused
 
 Key = tuple[str, str, str]  # student, assignment, exercise
@@ -21,9 +21,11 @@ def write(course: Path, address: str, results: list[dict], manual: Marks) -> tup
     """Enter the results as automatic marks, those of manual.csv as marks by hand.
 
     `address` is SQLAlchemy's. Returns the marks that count and are not the grader's, and the
-    comments. ModuleNotFoundError without nbgrader or the database's driver.
+    comments. ModuleNotFoundError without nbgrader or the database's driver; Refused when the
+    database cannot be used or is another course's.
     """
     from nbgrader.api import Gradebook
+    from sqlalchemy.exc import SQLAlchemyError
 
     marks: Marks = {}
     comments: Comments = {}
@@ -31,16 +33,32 @@ def write(course: Path, address: str, results: list[dict], manual: Marks) -> tup
     beside = str(Path(sys.executable).parent)
     if beside not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
-    with warnings.catch_warnings(), Gradebook(address, course.resolve().name) as book:
-        # SQLAlchemy complains of how nbgrader makes a submission, which is as it should be.
-        warnings.filterwarnings("ignore", "Object of type <Submitted")
-        for name in dict.fromkeys(result["assignment"] for result in results):
-            chosen = [result for result in results if result["assignment"] == name]
-            _enter_assignment(book, name, chosen[0])
-            for result in chosen:
-                _enter_result(book, course, result, manual, marks, comments)
-        book.db.commit()
+    name = assign.read_course(course)["course"]
+    try:
+        with warnings.catch_warnings(), Gradebook(address, name) as book:
+            # SQLAlchemy complains of how nbgrader makes a submission, which is as it should be.
+            warnings.filterwarnings("ignore", "Object of type <Submitted")
+            others = {one.course_id for one in book.assignments} - {name}
+            if others:
+                raise Refused(
+                    f"the gradebook holds the course {', '.join(sorted(others))}, and nbgrader "
+                    f"cannot tell the assignments of two apart: give {name} a database of its own"
+                )
+            _enter(book, course, results, manual, marks, comments)
+            book.db.commit()
+    except SQLAlchemyError as error:
+        raise Refused(f"the gradebook cannot be used: {error}") from error
     return marks, comments
+
+
+def _enter(
+    book, course: Path, results: list[dict], manual: Marks, marks: Marks, comments: Comments
+) -> None:
+    for name in dict.fromkeys(result["assignment"] for result in results):
+        chosen = [result for result in results if result["assignment"] == name]
+        _enter_assignment(book, name, chosen[0])
+        for result in chosen:
+            _enter_result(book, course, result, manual, marks, comments)
 
 
 def _enter_assignment(book, name: str, result: dict) -> None:

@@ -43,7 +43,7 @@ def record(course: Path, address: str | None) -> list[str]:
             if address is not None or (error.name or "").partition(".")[0] != "nbgrader":
                 raise Refused(
                     f"{error}: nbgrader writes the gradebook, and PostgreSQL needs its driver; "
-                    "`pip install nbgrader psycopg2-binary`, or give --gradebook none"
+                    '`pip install nbgrader "psycopg[binary]"`, or give --gradebook none'
                 ) from error
             said.append("no gradebook: nbgrader is not installed (`pip install nbgrader`)")
     write_tables(course, results, manual)
