@@ -1,6 +1,6 @@
 """A class before the grader: right, partly right, wrong and hostile submissions in known shares.
 
-`make bench` runs it with 200 submissions over all chapters; `python benchmarks/grading.py
+`make bench` runs it with 200 submissions over all chapters; `python -m benchmarks.grading
 --submissions 30 --jobs 2` a smaller class. The batch is killed half way and resumed. Every score
 must be the known one, and nothing may be graded twice. It prints submissions a minute, what the
 grader itself costs, the share that is the students' own computing, and the peak of memory.

@@ -280,13 +280,14 @@ def claims(chapter: str, seeds: int, recheck: bool) -> None:
 def bench(chapter: str) -> None:
     """`make bench`: every file in benchmarks/, or the chapter's."""
     name = check_chapter(chapter).rpartition("/")[2] if chapter else ""
-    found = sorted((ROOT / "benchmarks").rglob("*.py"))
-    chosen = [path for path in found if name in ("", path.stem) and path.stem != "__init__"]
+    found = [path.relative_to(ROOT) for path in sorted((ROOT / "benchmarks").rglob("*.py"))]
+    chosen = [path for path in found if name in ("", path.stem) and path.stem != "timing"]
     if not chosen:
         raise Refusal(f"There is no benchmark of {chapter or 'any chapter'} in benchmarks/.")
     python = ready_environment("full")
     for path in chosen:
-        run([str(python), str(path)], f"The benchmark {path.relative_to(ROOT)} failed.")
+        module = ".".join(path.with_suffix("").parts)
+        run([str(python), "-m", module], f"The benchmark {path} failed.")
 
 
 def assignments(out: str, chapters: list[str], variant: int | None) -> None:

@@ -7,29 +7,16 @@ warm-up; a training step is forward, backward and the optimiser.
 import math
 import resource
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 
+from benchmarks.timing import seconds
 from companion.seeds import generator
 from companion.speech.wavenet import generate, model, train
 from companion.speech.wavenet.data import SILENT_CODE, Batch
 
-REPEATS = 5
 # The size at which public versions were timed: 20 layers, 32 residual and 256 skip channels.
 COMPARED = model.Architecture(2, 10, 32, 256)
-
-
-def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median wall-clock seconds of ``work``, after one call to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def made_up_batch(settings: train.Settings) -> Batch:

@@ -5,30 +5,16 @@ a training step is forward, backward and the optimiser.
 """
 
 import resource
-import statistics
-import time
-from collections.abc import Callable
 
 import torch
 
+from benchmarks.timing import seconds
 from companion.seeds import generator
 from companion.text.gnmt import beam, live, model, quantise, train
 from companion.text.gnmt.batches import EncodedPairs, encode_sentences, make_batch, make_sources
 from companion.text.gnmt.data import load_grammar
 
-REPEATS = 5
 SENTENCES = 128
-
-
-def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median wall-clock seconds of ``work``, after one call to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def made_up_pairs(count: int, length: int, vocabulary_size: int) -> EncodedPairs:

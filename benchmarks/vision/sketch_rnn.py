@@ -7,27 +7,14 @@ several steps after a warm-up; a step is forward, backward and the optimiser.
 import dataclasses
 import resource
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
+from benchmarks.timing import seconds
 from companion.seeds import generator, numpy_generator
 from companion.vision.sketch_rnn import data, live, model, train
-
-REPEATS = 5
-
-
-def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median wall-clock seconds of ``work``, after one call to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def matrix_rate() -> float:
