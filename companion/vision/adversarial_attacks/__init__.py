@@ -1,0 +1,1 @@
+"""Chapter 3.11: adversarial attacks (Goodfellow et al. 2014; Madry et al. 2017)."""
