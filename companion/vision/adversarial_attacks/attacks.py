@@ -5,8 +5,8 @@ images must hold its normalisation inside (`model.Normalised`). All want a model
 ``targets`` asks for a class instead of an error: the loss of the targets is then lowered.
 
 What each refuses, with a ``ValueError``: pixels outside [0, 1], an epsilon outside [0, 1], labels
-that are not classes, steps or restarts below 1, a step size that is not positive, and a model in
-training mode.
+that are not classes, steps or restarts below 1, a negative step size, and a model in training
+mode.
 """
 
 import torch
@@ -174,9 +174,9 @@ def _check(
 
 
 def _check_steps(steps: int, step_size: float) -> None:
-    if steps < 1 or not step_size > 0:
+    if steps < 1 or not step_size >= 0:
         raise ValueError(
-            f"expected at least one step of a positive size, got steps={steps} and "
+            f"expected at least one step and a step size of 0 or more, got steps={steps} and "
             f"step_size={step_size}"
         )
 

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import time
 
-import torch
 from torch import nn
 
 from companion.claims import Claim, Metrics, PaperFigure, Study
@@ -255,8 +254,8 @@ CLAIM = Claim(
             },
             unit="% errors",
             paper=(
-                "an adversarially trained maxout network errs on 19.6% and 40.9% of examples "
-                "transferred between it and the original"
+                "an adversarially trained maxout network errs on 19.6% of the examples made for "
+                "the plain one, and the plain one on 40.9% of those made for it"
             ),
         ),
         Study(

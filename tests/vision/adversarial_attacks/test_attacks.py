@@ -196,7 +196,7 @@ def test_bad_input_is_refused_in_a_sentence(name, change, message):
         ATTACKS[name](_random_cnn(), *arguments.values(), targets=targets)
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"step_size": 0.0}, {"restarts": 0}])
+@pytest.mark.parametrize("change", [{"steps": 0}, {"step_size": -0.1}, {"restarts": 0}])
 def test_an_attack_of_no_step_or_restart_is_refused(change, digits):
     options = PGD | {"generator": generator(0)} | change
     with pytest.raises(ValueError, match="at least"):
