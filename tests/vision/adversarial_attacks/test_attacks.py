@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from companion.seeds import generator
-from companion.vision.adversarial_attacks import attacks, data, model
+from companion.vision.adversarial_attacks import attacks, data, live, model
 
 PGD = {"steps": 10, "step_size": 0.05}
 EPSILON = 0.2
@@ -149,6 +149,44 @@ def test_the_random_start_fills_the_box_and_depends_on_its_generator(digits):
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first.min() < 0.41 and first.max() > 0.59
     assert first.mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+# --- a well-kept library, at the same budget
+
+
+@pytest.fixture(scope="module")
+def torchattacks():
+    return pytest.importorskip("torchattacks")
+
+
+def test_without_a_random_start_the_library_makes_the_same_images(torchattacks, digits):
+    network = _random_cnn()
+    theirs = torchattacks.FGSM(network, eps=EPSILON)(digits.images, digits.labels)
+    ours = attacks.fgsm(network, digits.images, digits.labels, EPSILON)
+    torch.testing.assert_close(ours, theirs)
+    options = {"eps": EPSILON, "alpha": 0.05, "steps": 5, "random_start": False}
+    theirs = torchattacks.PGD(network, **options)(digits.images, digits.labels)
+    ours = attacks.iterated_fgsm(
+        network, digits.images, digits.labels, EPSILON, steps=5, step_size=0.05
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_with_random_starts_ours_is_not_weaker_than_the_librarys(torchattacks):
+    network = live.load_shipped("plain")
+    digits = data.load_digits("test")[:250]
+    theirs = torchattacks.PGD(network, eps=0.08, alpha=0.02, steps=10)
+    errors = [
+        model.error(network, attack(digits.images, digits.labels), digits.labels)
+        for attack in (
+            theirs,
+            lambda images, labels: attacks.pgd(
+                network, images, labels, 0.08, steps=10, step_size=0.02, generator=generator(0)
+            ),
+        )
+    ]
+    assert 5 < errors[0] < 95
+    assert errors[1] >= errors[0] - 2
 
 
 # --- what is left as it was, and what is refused
