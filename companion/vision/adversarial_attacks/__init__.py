@@ -1,1 +1,1 @@
-"""Chapter 3.11: adversarial attacks (Goodfellow et al. 2014; Madry et al. 2017)."""
+"""Chapter 3.11, adversarial attacks: Goodfellow et al. (2014) to Madry et al. (2017)."""
