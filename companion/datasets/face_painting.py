@@ -24,7 +24,7 @@ from companion.datasets.face_canvas import (
     inside,
     spot,
 )
-from companion.datasets.face_geometry import Proportions, maps, smooth_step
+from companion.datasets.face_geometry import Proportions, maps, plane_coordinates, smooth_step
 from companion.datasets.face_hair import (
     hair_colour,
     head_outline,
@@ -71,9 +71,10 @@ def paint(
     _paint_mouth(canvas, sitting)
     _paint_nose(canvas, sitting)
     _paint_eyes(canvas, sitting)
+    _paint_brows(canvas, sitting)
     paint_front_hair(canvas, sitting)
     _paint_glasses(canvas, sitting)
-    lit = _in_the_light(canvas.colour, sitting)
+    lit = canvas.colour * light(situation, size)
     return (lit + (1 - canvas.covered[:, None]) * _background(situation, size)).clamp(0, 1)
 
 
@@ -182,14 +183,8 @@ def _paint_nose(canvas: Canvas, sitting: Sitting) -> None:
 
 
 def _paint_eyes(canvas: Canvas, sitting: Sitting) -> None:
-    person, now, shape, skin, hair, pixel = (
-        sitting.identity,
-        sitting.situation,
-        sitting.shape,
-        sitting.skin,
-        sitting.hair,
-        sitting.pixel,
-    )
+    person, now = sitting.identity, sitting.situation
+    shape, skin, pixel = sitting.shape, sitting.skin, sitting.pixel
     u, v = sitting.plane(geometry.EYES)
     across, side = u.abs() - shape.eye_x, u.sign()
     down = v - shape.eye_y + 0.14 * maps(person.eye_tilt) * across
@@ -210,12 +205,18 @@ def _paint_eyes(canvas: Canvas, sitting: Sitting) -> None:
     canvas.tint(white * inside(gleam - 0.3 * radius, pixel), torch.ones_like(iris))
     lash = 0.013 * arch.sqrt()
     canvas.tint(band(down, upper - lash, upper + 0.4 * lash, pixel), 0.22 * skin)
-    t = across / (1.25 * shape.eye_half_width)
+
+
+def _paint_brows(canvas: Canvas, sitting: Sitting) -> None:
+    person, now = sitting.identity, sitting.situation
+    shape, pixel = sitting.shape, sitting.pixel
+    u, v = sitting.plane(geometry.EYES)
+    t = (u.abs() - shape.eye_x) / (1.25 * shape.eye_half_width)
     brow = shape.brow_y - 0.035 * maps(now.brow_raise) + 0.012
     brow = brow - (0.03 + 0.02 * maps(person.brow_arch)) * dome(0.8 * t) + 0.008 * t
     thickness = 0.02 * (1 + 0.4 * maps(person.brow_thickness)) * (1 - 0.45 * shape.child)
     thickness = thickness * dome(t).sqrt() * (1 - 0.25 * t)
-    canvas.tint(0.9 * band(v, brow - thickness, brow + thickness, pixel), 0.75 * hair)
+    canvas.tint(0.9 * band(v, brow - thickness, brow + thickness, pixel), 0.75 * sitting.hair)
 
 
 def _paint_glasses(canvas: Canvas, sitting: Sitting) -> None:
@@ -242,12 +243,9 @@ def _paint_glasses(canvas: Canvas, sitting: Sitting) -> None:
 # --- light and background ----------------------------------------------------------------------
 
 
-def _in_the_light(
-    colour: Float[Tensor, "faces 3 size size"], sitting: Sitting
-) -> Float[Tensor, "faces 3 size size"]:
-    """The painted people, lit as if each head were a smooth egg."""
-    situation = sitting.situation
-    u, v = sitting.plane(geometry.HEAD)
+def light(situation: Situation, size: int) -> Float[Tensor, "faces 3 size size"]:
+    """How much of each colour the light leaves, as if each head were a smooth egg."""
+    u, v = plane_coordinates(situation, geometry.HEAD, size)
     x, y = (u / 0.75).clamp(-0.9, 0.9), (v / 1.0).clamp(-0.9, 0.9)
     z = (1 - x * x - y * y).clamp_min(0.1).sqrt()
     azimuth = maps(situation.light_azimuth) * (math.pi / 180)
@@ -257,7 +255,7 @@ def _in_the_light(
     strength = 0.2 + 0.4 * maps(situation.light_strength)
     shade = 1 - strength + 1.25 * strength * facing
     warmth = situation.light_warmth[:, None] * torch.tensor([[0.06, 0.0, -0.08]]) + 1
-    return colour * shade[:, None] * warmth[:, :, None, None]
+    return shade[:, None] * warmth[:, :, None, None]
 
 
 def _background(situation: Situation, size: int) -> Float[Tensor, "faces 3 size size"]:

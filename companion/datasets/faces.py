@@ -29,7 +29,7 @@ from companion.datasets.face_geometry import (
     to_picture,
 )
 from companion.datasets.face_hair import HAIR_STYLES
-from companion.datasets.face_painting import BACKGROUNDS, GLASSES_SHAPES, paint
+from companion.datasets.face_painting import BACKGROUNDS, GLASSES_SHAPES, light, paint
 
 __all__ = [
     "BACKGROUNDS",
@@ -42,6 +42,7 @@ __all__ = [
     "draw",
     "identities",
     "landmarks",
+    "light",
     "situations",
 ]
 
