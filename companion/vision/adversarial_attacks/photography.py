@@ -24,8 +24,8 @@ _DISTANCE = 4.0  # of the camera, in half canvases: how strong the perspective i
 
 
 # What our printer can do: eight colours, none as dark as black nor as light as white, and a grey.
-# Without the grey, the product in Sharif et al.'s printability score would draw pixels to the middle
-# between the eight all the same: a minimum of the score that no ink can print.
+# Without the grey, the product in Sharif et al.'s printability score would draw pixels to the
+# middle between the eight all the same: a minimum of the score that no ink can print.
 PRINTABLE = torch.tensor([*itertools.product((0.1, 0.9), repeat=3), (0.5, 0.5, 0.5)])  # (9, 3)
 
 

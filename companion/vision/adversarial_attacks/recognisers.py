@@ -1,7 +1,9 @@
 """Chapter 3.11, recognisers: which of twelve people, which of ten signs, by small networks.
 
 They are the victims of the attacks in the physical world. Both are trained on pictures taken under
-the very views they are tested and attacked under, so that a new view alone does not fool them.
+the very views they are tested and attacked under, the faces with and without glasses, the signs
+with and without stickers of random colours: neither a new view nor something stuck on is enough to
+fool them.
 ``python -m companion.vision.adversarial_attacks.recognisers`` trains the two that are shipped.
 """
 
@@ -17,11 +19,11 @@ from companion.seeds import generator
 from companion.vision.adversarial_attacks import portraits, signs
 from companion.vision.adversarial_attacks.photography import jpeg
 from companion.vision.adversarial_attacks.portraits import draw_album, take_portraits
-from companion.vision.adversarial_attacks.signs import draw_signs, take_signs
+from companion.vision.adversarial_attacks.signs import draw_signs, stick_over, take_signs
 
 KINDS = ("face", "sign")
 WEIGHTS = Path(__file__).with_name("recognisers.safetensors")
-STEPS = {"face": 700, "sign": 700}
+STEPS = {"face": 700, "sign": 900}
 JPEG_QUALITY = 75
 TEST_VIEWS = 200  # pictures of each sign in the test
 
@@ -87,7 +89,7 @@ def train_recogniser(
             images, labels = take_portraits(album.pictures[rows], random), album.labels[rows]
         else:
             labels = torch.randint(len(canvases), (64,), generator=random)
-            images = take_signs(canvases[labels], masks[labels], random)
+            images = take_signs(stick_over(canvases[labels], random), masks[labels], random)
         loss = nn.functional.cross_entropy(network(images), labels)
         optimizer.zero_grad()
         loss.backward()

@@ -264,6 +264,23 @@ def roadsides(
     return (scene * (1 + grain)).clamp(0, 1)
 
 
+def stick_over(
+    canvases: Float[Tensor, "n 3 size size"], generator: torch.Generator
+) -> Float[Tensor, "n 3 size size"]:
+    """Half of the signs with two rectangles of random colours on each, as old signs are."""
+    count, _, size, _ = canvases.shape
+    steps = torch.linspace(-1, 1, size)
+    covered = torch.zeros(count, 1, size, size, dtype=torch.bool)
+    for _ in range(2):
+        x, y, width, height = torch.rand(4, count, 1, 1, generator=generator)
+        across = (steps.view(1, 1, -1) - 1.6 * x + 0.8).abs() < 0.1 + 0.5 * width
+        down = (steps.view(1, -1, 1) - 1.6 * y + 0.8).abs() < 0.05 + 0.2 * height
+        covered |= (across & down)[:, None]
+    covered &= torch.rand(count, 1, 1, 1, generator=generator) < 0.5
+    colours = torch.rand(count, 3, size // 4, size // 4, generator=generator)
+    return torch.where(covered, torch.nn.functional.interpolate(colours, size), canvases)
+
+
 def take_signs(
     canvases: Float[Tensor, "#n 3 size size"],
     masks: Float[Tensor, "n 1 size size"],

@@ -5,6 +5,7 @@ import torch
 
 from companion.seeds import generator
 from companion.vision.adversarial_attacks import physical, recognisers
+from companion.vision.adversarial_attacks.patches import random_patch
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +27,13 @@ def made(network, target, filling, impersonate=False):
 
 @pytest.mark.weights
 def test_optimised_stickers_beat_random_ones_of_equal_size(sign_network, stop):
-    scores = {
-        filling: physical.judge(sign_network, stop, made(sign_network, stop, filling), 0)[0]
-        for filling in ("optimised over views", "random colours")
-    }
-    assert scores["random colours"]["right"] > 0.9
-    gain = scores["optimised over views"]["misread"] - scores["random colours"]["misread"]
-    assert gain > 0.4
+    optimised = made(sign_network, stop, "optimised over views")
+    chance = generator(0, "colours")
+    random = [random_patch(stop.start, stop.mask, chance) for _ in range(6)]
+    misread = [
+        physical.judge(sign_network, stop, patch, 0)[0]["misread"] for patch in (optimised, *random)
+    ]
+    assert misread[0] > sum(misread[1:]) / len(random) + 0.4
 
 
 @pytest.mark.weights
@@ -76,6 +77,7 @@ def test_the_study_gives_shares_for_every_arm(arm):
     assert set(scores) == {"right", "misread", "as wanted"}
     assert all(0 <= score <= 1 for score in scores.values())
     assert scores["misread"] >= scores["as wanted"]
+    assert scores["right"] > 0.8
 
 
 def test_unknown_arms_and_fillings_are_refused(sign_network, stop):

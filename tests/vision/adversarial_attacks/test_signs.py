@@ -47,6 +47,16 @@ def test_pictures_keep_to_their_seed_and_show_the_sign():
     assert (changed[:, 21:27, 21:27].float().mean(dim=(1, 2)) > 0.8).all()
 
 
+def test_half_of_the_signs_are_stuck_over_and_their_shape_stays():
+    canvases, masks = signs.draw_signs()
+    many = canvases.repeat(20, 1, 1, 1)
+    stuck = signs.stick_over(many, generator(0, "stickers"))
+    changed = (stuck != many).flatten(1).float().mean(dim=1)
+    assert 0.35 < (changed > 0).float().mean() < 0.65
+    assert changed.max() < 0.5
+    assert stuck.min() >= 0 and stuck.max() <= 1
+
+
 def test_an_unknown_sign_and_a_tiny_canvas_are_refused():
     with pytest.raises(ValueError, match=r"'halt'.*stop"):
         signs.sign_index("halt")
