@@ -31,7 +31,7 @@ PRINTABLE = torch.tensor([*itertools.product((0.1, 0.9), repeat=3), (0.5, 0.5, 0
 
 @dataclass(frozen=True)
 class Camera:
-    """From where and how pictures are taken; every limit is a half range about zero unless paired.
+    """From where and how pictures are taken: pairs are ranges, single numbers limits about zero.
 
     Angles in degrees. ``scales`` is the canvas's width as a share of the picture's, ``shift`` is in
     half pictures, ``gains`` and ``tint`` multiply the light, ``offset`` adds haze or darkness in
@@ -39,7 +39,7 @@ class Camera:
     sensor's noise in units of full white.
     """
 
-    yaw: float = 35
+    yaw: tuple[float, float] = (-35, 35)
     pitch: float = 15
     roll: float = 8
     scales: tuple[float, float] = (0.6, 0.95)
@@ -75,7 +75,7 @@ def sample_views(camera: Camera, count: int, generator: torch.Generator) -> View
         return between(-limit, limit, *shape)
 
     homographies = homography(
-        around(camera.yaw),
+        between(*camera.yaw),
         around(camera.pitch),
         around(camera.roll),
         between(*camera.scales),

@@ -17,7 +17,7 @@ PER_PERSON = {"train": 150, "test": 40}
 GLASSES = (24, 64)  # pixels of the glasses' canvas: height, width
 # The pose is the drawn head's own; the camera adds what a hand-held one does.
 CAMERA = Camera(
-    yaw=8,
+    yaw=(-8, 8),
     pitch=6,
     roll=4,
     scales=(0.95, 1.15),
@@ -46,40 +46,50 @@ class Album:
             self.people[rows], self.situations[rows], self.labels[rows], self.pictures[rows]
         )
 
-    def of(self, person: int) -> "Album":
-        """The portraits of one person. Raises ``ValueError`` when there are none."""
-        rows = torch.nonzero(self.labels == person)[:, 0]
-        if not len(rows):
-            raise ValueError(f"there is no person {person}; there are 0 to {PEOPLE - 1}")
-        return self[rows]
 
-
-def draw_album(split: str, *, bare: bool = False) -> Album:
-    """Every one of the twelve in the situations of one split, drawn with the same seed each time.
+def draw_album(split: str, *, person: int | None = None, bare: bool = False) -> Album:
+    """The twelve, or one ``person``, in all situations of a split; the same at every call.
 
     A third of the pictures show glasses, unless ``bare``. Raises ``ValueError`` for a split other
-    than ``train`` and ``test``.
+    than ``train`` and ``test``, or a person who is none of the twelve.
     """
     if split not in PER_PERSON:
         raise ValueError(f"split {split!r} is not one of {', '.join(PER_PERSON)}")
-    twelve = faces.identities(generator(2017, "people"), PEOPLE)
     labels = torch.arange(PEOPLE).repeat_interleave(PER_PERSON[split])
     situations = faces.situations(generator(2017, "situations", split), len(labels))
     situations = replace(situations, scale=CROP * situations.scale)
     if bare:
         situations = replace(situations, glasses=torch.zeros_like(labels))
-    people = twelve[labels]
+    if person is not None:
+        chosen = labels == _known(person)
+        labels, situations = labels[chosen], situations[chosen]
+    people = the_twelve()[labels]
     return Album(people, situations, labels, faces.draw(people, situations, SIZE))
+
+
+def the_twelve() -> faces.Identity:
+    """The people whom the recogniser knows."""
+    return faces.identities(generator(2017, "people"), PEOPLE)
+
+
+def _known(person: int) -> int:
+    if not 0 <= person < PEOPLE:
+        raise ValueError(f"there is no person {person}; there are 0 to {PEOPLE - 1}")
+    return person
 
 
 def passport_picture(person: int) -> Album:
     """One portrait: straight on, in neutral light, with a friendly closed mouth."""
-    twelve = faces.identities(generator(2017, "people"), PEOPLE)
-    people = twelve[torch.tensor([person])]
+    people = the_twelve()[torch.tensor([_known(person)])]
     neutral = {name: torch.zeros(1) for name in vars(faces.situations(generator(0), 1))}
-    neutral |= {"scale": torch.full((1,), CROP), "smile": torch.full((1,), 0.3)}
-    neutral |= {"eye_opening": torch.ones(1), "light_strength": torch.full((1,), 0.5)}
-    neutral |= {"light_elevation": torch.full((1,), 20.0)}
+    for name, value in {
+        "scale": CROP,
+        "smile": 0.3,
+        "eye_opening": 1.0,
+        "light_elevation": 20.0,
+        "light_strength": 0.5,
+    }.items():
+        neutral[name] = torch.tensor([value])
     neutral |= {name: torch.zeros(1, dtype=torch.long) for name in ("glasses", "background")}
     situation = faces.Situation(**neutral)
     return Album(people, situation, torch.tensor([person]), faces.draw(people, situation, SIZE))

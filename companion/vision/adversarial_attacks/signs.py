@@ -285,8 +285,9 @@ def take_signs(
     canvases: Float[Tensor, "#n 3 size size"],
     masks: Float[Tensor, "n 1 size size"],
     generator: torch.Generator,
+    camera: Camera = CAMERA,
 ) -> Float[Tensor, "n 3 size size"]:
     """Signs at random roadsides from random places, as a driver's camera takes them."""
     backgrounds = roadsides(len(masks), generator, canvases.shape[-1])
-    views = sample_views(CAMERA, len(masks), generator)
+    views = sample_views(camera, len(masks), generator)
     return photograph(canvases, masks, backgrounds, views, generator)

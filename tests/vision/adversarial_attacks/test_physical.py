@@ -6,6 +6,7 @@ import torch
 from companion.seeds import generator
 from companion.vision.adversarial_attacks import physical, recognisers
 from companion.vision.adversarial_attacks.patches import random_patch
+from companion.vision.adversarial_attacks.photography import Camera
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,25 @@ def test_a_network_that_always_errs_is_not_counted_as_fooled(stop):
     assert 0.2 < scores["right"] < 0.8
     assert len(pictures) == 60
     assert scores["misread"] < 0.3
+
+
+def test_a_network_that_reads_nothing_rightly_cannot_be_fooled(stop):
+    class Blind(torch.nn.Module):
+        def forward(self, images):
+            return torch.eye(10)[7].expand(len(images), -1)
+
+    with pytest.raises(ValueError, match="none of 60 pictures rightly"):
+        physical.judge(Blind(), stop, stop.start, 0)
+
+
+def test_a_sign_can_be_judged_at_one_angle():
+    from_aside = Camera(yaw=(60, 60), scales=(0.8, 0.8), shift=0, roll=0, pitch=0)
+    target = physical.sign_target("stop", "yield", judged=4, camera=from_aside)
+    pictures = target.held_out(torch.ones_like(target.start), generator(0, "views"))
+    without = target.held_out(target.start, generator(0, "views"))
+    shown = (pictures - without).abs().amax(dim=1) > 0.2
+    columns = shown.any(dim=1).float().sum(dim=1)
+    assert (columns < 0.6 * shown.any(dim=2).float().sum(dim=1)).all()
 
 
 @pytest.mark.parametrize("arm", ["stickers: random colours", "glasses: plain"])

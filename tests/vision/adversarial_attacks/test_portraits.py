@@ -20,8 +20,9 @@ def test_the_splits_show_the_same_people_in_other_situations(bare):
     people = bare.people[torch.arange(0, len(bare), portraits.PER_PERSON["test"])]
     assert len(people) == portraits.PEOPLE
     assert len(people.skin.unique()) == portraits.PEOPLE
-    for person in (0, 7):
-        assert (bare.of(person).people.age == people.age[person]).all()
+    seventh = portraits.draw_album("test", person=7, bare=True)
+    assert (seventh.people.age == people.age[7]).all()
+    torch.testing.assert_close(seventh.pictures, bare.pictures[bare.labels == 7], atol=1e-5, rtol=0)
     train = faces.situations(generator(2017, "situations", "train"), 600)
     assert not torch.isin(bare.situations.yaw, train.yaw).any()
     assert (bare.situations.glasses == 0).all()
@@ -62,6 +63,15 @@ def test_only_the_frames_change_and_they_are_lit_as_the_face_is(bare):
     assert (seen[0] - seen[1]).abs().max() > 0.1
 
 
+def test_the_passport_picture_is_straight_and_bare():
+    album = portraits.passport_picture(3)
+    marks = faces.landmarks(album.people, album.situations, portraits.SIZE)
+    assert marks.nose[0, 0].item() == pytest.approx(portraits.SIZE / 2)
+    assert marks.left_eye[0, 1].item() == pytest.approx(marks.right_eye[0, 1].item())
+    assert album.situations.glasses.item() == 0
+    assert album.people.age == portraits.the_twelve().age[3]
+
+
 def test_gradients_reach_the_glasses(bare):
     glasses = torch.full((3, *portraits.GLASSES), 0.5, requires_grad=True)
     mask = glasses_mask(*portraits.GLASSES)
@@ -71,8 +81,8 @@ def test_gradients_reach_the_glasses(bare):
     assert (gradient != 0)[:, mask[0] > 0].float().mean() > 0.9
 
 
-def test_an_unknown_split_or_person_is_refused(bare):
+def test_an_unknown_split_or_person_is_refused():
     with pytest.raises(ValueError, match="'dev'"):
         portraits.draw_album("dev")
     with pytest.raises(ValueError, match="no person 12"):
-        bare.of(12)
+        portraits.draw_album("test", person=12)

@@ -48,7 +48,7 @@ def test_pictures_keep_to_their_seed_and_show_the_sign():
 
 
 def test_half_of_the_signs_are_stuck_over_and_their_shape_stays():
-    canvases, masks = signs.draw_signs()
+    canvases, _ = signs.draw_signs()
     many = canvases.repeat(20, 1, 1, 1)
     stuck = signs.stick_over(many, generator(0, "stickers"))
     changed = (stuck != many).flatten(1).float().mean(dim=1)
