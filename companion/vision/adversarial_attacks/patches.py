@@ -50,8 +50,8 @@ class Settings:
 def total_variation(patch: Patch, mask: Mask) -> Float[Tensor, ""]:
     """Mean over the mask of sqrt((p_ij - p_i+1,j)^2 + (p_ij - p_i,j+1)^2), colours within the root.
 
-    Sharif et al. 2016, section 5.2, equation for TV, which sums. A difference counts where both
-    pixels lie inside the mask: the patch's own outline is not penalised.
+    TV of Sharif et al. 2016, who sum. A difference counts where both pixels lie inside the mask:
+    the patch's own outline is not penalised.
     """
     inside = (mask > 0.5).to(patch.dtype)
     down = (patch[:, 1:] - patch[:, :-1]) * inside[:, 1:] * inside[:, :-1]
@@ -69,8 +69,8 @@ def non_printability(
 ) -> Float[Tensor, ""]:
     """Mean over the mask of the product over the palette of a pixel's distances to its colours.
 
-    NPS(p) = prod over printable q of |p - q| (Sharif et al. 2016, section 5.2): zero exactly where
-    a pixel has a colour that the printer can print.
+    NPS(p) = prod over printable q of |p - q| (Sharif et al. 2016, who sum over pixels): zero
+    exactly where a pixel has a colour that the printer can print.
     """
     pixels = patch[:, mask[0] > 0.5].T  # (pixels, 3)
     squares = (pixels[:, None] - palette[None]).square().sum(dim=2)

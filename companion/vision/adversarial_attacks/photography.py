@@ -3,8 +3,8 @@
 An attack on the physical world has to survive what lies between the attacker's screen and the
 network: the printer's few colours, the angle and distance of the camera, light, blur, noise and
 compression. All but print and JPEG are differentiable in what is photographed, so that an attack
-can be optimised over random views (expectation over transformations; Evtimov et al. 2017, section
-3.3, sample photographs instead).
+can be optimised in expectation over random views; Evtimov et al. 2017 take the expectation over
+photographs of the sign and over drawn transformations.
 
 A *canvas* is what hangs there, seen straight on; a *picture* is what the camera sees. Both are
 [-1, 1] x [-1, 1] in their own coordinates, x to the right and y down.
@@ -21,7 +21,6 @@ from PIL import Image
 from torch import Tensor
 
 _DISTANCE = 4.0  # of the camera, in half canvases: how strong the perspective is
-
 
 # What our printer can do: eight colours, none as dark as black nor as light as white, and a grey.
 # Without the grey, the product in Sharif et al.'s printability score would draw pixels to the

@@ -67,6 +67,21 @@ def test_non_printability_is_the_product_of_distances_and_zero_for_what_can_be_p
     assert patches.non_printability(printable, torch.ones(1, 3, 3)).item() < 1e-4
 
 
+def test_the_middle_of_eight_colours_is_a_false_minimum_which_a_printable_grey_makes_true():
+    """Why `PRINTABLE` has a grey: the score draws pixels there, whether ink can print it or not."""
+    eight, whole = PRINTABLE[:8], torch.ones(1, 1, 1)
+
+    def score(offset, palette):
+        pixel = 0.5 + 0.1 * torch.tensor(offset).view(3, 1, 1)
+        return patches.non_printability(pixel, whole, palette).item()
+
+    around = [(1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.5, 0.5, 0.5), (0.7, -0.7, 0.0)]
+    middle = score((0.0, 0.0, 0.0), eight)
+    assert all(score(offset, eight) > middle for offset in around)
+    assert middle > 0.01
+    assert score((0.0, 0.0, 0.0), PRINTABLE) < 1e-5
+
+
 def test_dodging_and_impersonation_go_where_they_should_and_stay_in_the_mask():
     patch, losses = attack(label=0)
     inside = MASK[0] > 0
