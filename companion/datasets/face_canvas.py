@@ -81,8 +81,8 @@ def dome(t: Map) -> Map:
 
 
 def spot(u: Map, v: Map, radius: float) -> Map:
-    """A soft spot about the origin, from 1 to 0."""
-    return torch.exp(-(u * u + v * v) / (radius * radius))
+    """A soft spot about the origin: close to exp(-distance^2 / radius^2), zero from 2 radii on."""
+    return (1 - (u * u + v * v) / (4 * radius * radius)).clamp_min(0).square().square()
 
 
 class Canvas:

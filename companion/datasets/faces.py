@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 SIZES = (16, 256)  # pixels; the drawing is made for 32 to 96
-_AT_ONCE = 32  # faces painted together: few enough to stay in the processor's cache
+_PIXELS_AT_ONCE = 2**17  # painted together: few enough to stay in the processor's cache
 
 
 class FaceError(ValueError):
@@ -253,9 +253,10 @@ def draw(identity: Identity, situation: Situation, size: int) -> Float[Tensor, "
     Raises `FaceError` when people and situations differ in number or ``size`` is not in `SIZES`.
     """
     _check_pair(identity, situation, size)
+    some = _PIXELS_AT_ONCE // size**2
     parts = [
-        paint(identity[start : start + _AT_ONCE], situation[start : start + _AT_ONCE], size)
-        for start in range(0, len(identity), _AT_ONCE)
+        paint(identity[start : start + some], situation[start : start + some], size)
+        for start in range(0, len(identity), some)
     ]
     return torch.cat(parts) if parts else torch.zeros(0, 3, size, size)
 
