@@ -465,7 +465,7 @@ def margins(
 def fool_inputs(rng: np.random.Generator) -> list[dict]:
     """Three networks, their second layers of ordinary size, a hundred and a hundred thousand times that.
 
-    All images can be fooled within less than epsilon; a third of them not by one step.
+    All images can be fooled within less than epsilon; about a third of them not by one step.
     """
     cases = []
     for scale in (1.0, 100.0, 100_000.0):
