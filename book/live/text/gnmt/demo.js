@@ -2,30 +2,13 @@
 
 import { element } from "../../kit/controls.js";
 import { report } from "../../kit/session.js";
+import { inTurn } from "../../kit/turns.js";
 import { createGrowth } from "./growth.js";
 import { createHeat } from "./heat.js";
 import { openNetwork } from "./network.js";
 import { createForm, searchControls } from "./page.js";
 import { clean, decode, encode, openVocabulary, tokenize } from "./pieces.js";
 import { refusal, translate, warning } from "./translate.js";
-
-/** Calls of `act`, one after the other; of those that come while one runs, the last counts. */
-function inTurn(act) {
-  let wanted = false;
-  let running = null;
-  const run = async () => {
-    while (wanted) {
-      wanted = false;
-      await act();
-    }
-    running = null;
-  };
-  return () => {
-    wanted = true;
-    running ??= run();
-    return running;
-  };
-}
 
 function panel(stage, model) {
   const { settings, vocabulary } = model;
