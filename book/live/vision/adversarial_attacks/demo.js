@@ -47,7 +47,7 @@ function digitPanel(stage, graphs) {
     shared: false,
   };
   const update = inTurn(answer);
-  const input = createPicture(SIDE, "what the networks get");
+  const input = createPicture(SIDE, "as 28 × 28 pixels");
   const cards = ["Trained plainly", "Trained on PGD’s examples"].map(createCard);
   const said = element("p", "attack-said");
   said.setAttribute("role", "status");
