@@ -37,7 +37,7 @@ class Settings:
     channels: tuple[int, int] | None = (16, 32)
     hidden: int = 128
     batch_size: int = 50
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     epsilon: float = 0.3
     warm_up: float = 0.3
     attack_steps: int = 10
@@ -55,7 +55,7 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings(steps=3, minutes=0.1, attack_steps=2),
-    "laptop": Settings(steps=1500, minutes=6),
+    "laptop": Settings(steps=1500, minutes=7),
     # Madry et al. 2017, section 5: Adam at 1e-4, batches of 50, 40 steps of 0.01, no warm-up.
     "gpu": Settings(
         steps=100_000,

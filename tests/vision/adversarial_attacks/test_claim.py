@@ -21,18 +21,19 @@ def test_the_arms_of_the_headline_differ_in_their_method_alone():
 
 def test_every_arm_of_the_claim_is_an_experiment():
     named = {arm for study in claim.CLAIM.studies for arm in study.arms} | {*claim.CLAIM.arms}
-    assert named == claim.CHANGES.keys() | claim.SIDES.keys()
+    assert named == claim.CHANGES.keys() | claim.SIDES.keys() | {*claim.ARMS}
 
 
 def test_every_column_of_every_study_is_measured():
-    metrics = {
-        kind: claim.experiment(arm, 0, "smoke", 1e-3)
-        for kind, arm in (("network", "fgsm"), ("side", "7 x 7"))
-    }
+    arms = {"network": "fgsm", "side": "7 x 7", "thing": "stickers: plain"}
+    metrics = {kind: claim.experiment(arm, 0, "smoke", 1e-3) for kind, arm in arms.items()}
     for study in claim.CLAIM.studies:
         kind = "side" if set(study.arms) <= claim.SIDES.keys() else "network"
+        kind = "thing" if set(study.arms) <= {*claim.ARMS} else kind
         assert study.metrics.keys() <= metrics[kind].keys(), study.name
     assert {"validation", "pgd"} <= metrics["network"].keys()
+    assert all(0 <= share <= 100 for share in metrics["thing"].values())
+    assert metrics["thing"]["right"] > 50, "in percent, as the column says"
 
 
 def test_the_headline_is_chosen_by_validation_digits_and_measured_on_test_digits(monkeypatch):

@@ -35,6 +35,9 @@ ONE_STEP, TEN_STEPS, TWENTY_STEPS = "FGSM (1 step)", "PGD (10 steps)", "PGD (20 
 pytest_plugins = ["tests.browser_site"]
 pytestmark = pytest.mark.browser
 
+if SITE.exists() and not (SITE / CHAPTER).exists():
+    pytest.skip("the chapter is among the drafts: it has no page yet", allow_module_level=True)
+
 
 @pytest.fixture(scope="module")
 def networks() -> list[nn.Module]:
@@ -121,12 +124,15 @@ def check_result(result: dict, networks: list[nn.Module]) -> None:
 def check_fgsm(
     result: dict, victims: list[nn.Module], labels: list[int], towards: bool = False
 ) -> None:
-    """The images are PyTorch's, but for pixels whose gradient rounding may turn."""
+    """The images are PyTorch's, but for pixels whose gradient rounding may turn.
+
+    A gradient of exactly 0, where no unit sees the paper, is no such pixel: it must not move.
+    """
     drawing = to_images(result["drawing"])
     for victim, label, one in zip(victims, labels, result["networks"], strict=True):
         aim = torch.tensor([label])
         gradient = attacks.input_gradient(victim, drawing, aim).abs()
-        sure = gradient > 1e-4 * gradient.max()
+        sure = (gradient > 1e-4 * gradient.max()) | (gradient == 0)
         assert sure.double().mean() > 0.9
         targets = aim if towards else None
         expected = attacks.fgsm(victim, drawing, aim, result["epsilon"], targets=targets)
