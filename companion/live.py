@@ -59,9 +59,21 @@ def export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], pat
         verbose=False,
     )
     graph = _with_half_weights(program.model_proto)
+    forget_origin(graph)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
+
+
+def forget_origin(model) -> None:
+    """Take out of an ONNX model what says where it came from: names of files on its author's disk.
+
+    PyTorch notes for every node the lines of Python that made it.
+    """
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def _with_half_weights(graph):

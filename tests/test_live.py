@@ -1,5 +1,7 @@
 """Export: the graph computes what the module does, on weights rounded to half precision."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -8,6 +10,8 @@ import torch
 from torch import nn
 
 from companion.live import export, round_weights
+
+LIVE = Path(__file__).parents[1] / "book" / "live"
 
 
 class Affine(nn.Module):
@@ -39,6 +43,16 @@ def test_large_weights_are_stored_in_half_precision(tmp_path):
     stored = {weight.data_type for weight in graph.initializer if np.prod(weight.dims) >= 64}
     assert stored == {onnx.TensorProto.FLOAT16}
     assert (tmp_path / "net.onnx").stat().st_size < 80 * 100 * 4
+
+
+def test_the_graph_names_no_place_on_the_disk(tmp_path):
+    export(Affine(), {"x": torch.zeros(2, 80)}, ["y", "total"], tmp_path / "net.onnx")
+    assert b".py" not in (tmp_path / "net.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("path", sorted(LIVE.rglob("*.onnx")), ids=lambda path: path.name)
+def test_no_shipped_graph_names_a_place_on_the_disk(path):
+    assert b".py" not in path.read_bytes()
 
 
 def test_rounding_is_to_half_precision_and_idempotent():
