@@ -18,8 +18,8 @@ const PAPER = new Float32Array(SIDE * SIDE);
 const NOTE =
   "A pixel is 0 for paper and 1 for ink. Where the change is orange the attack added ink, where it " +
   "is blue it took ink away, in full colour where the pixel moved by the whole epsilon. A dash at " +
-  "a bar is the probability before the attack. Our ten digits are neater than most handwriting, and " +
-  "so harder to attack.";
+  "a bar is the probability before the attack. How often each network is wrong is counted in the " +
+  "chapter, on held-out handwriting less neat than our ten digits.";
 
 /**
  * Both networks before and after the attack: for each {clean, image, read}. An attack leads away

@@ -65,6 +65,7 @@ export function createBars() {
   function show(clean, attacked) {
     columns.forEach((column, digit) => {
       column.bar.style.height = `${100 * attacked.probabilities[digit]}%`;
+      column.mark.hidden = clean.probabilities[digit] < 0.01; // it would look like the axis
       column.mark.style.bottom = `${100 * clean.probabilities[digit]}%`;
       column.element.classList.toggle("attack-top", digit === attacked.answer);
     });
