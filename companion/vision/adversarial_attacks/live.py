@@ -50,7 +50,10 @@ class NetworkWithGradient(nn.Module):
         hidden = self.hidden(pooled_2.relu().flatten(1))
         logits = self.output(hidden.relu())
 
-        gradient = logits.softmax(dim=1) - label
+        # Of the label the part p - 1 is written as minus the others' sum: single precision would
+        # round it away where the network is sure.
+        others = logits.softmax(dim=1) * (1 - label)
+        gradient = others - label * others.sum(dim=1, keepdim=True)
         gradient = (gradient @ self.output.weight) * (hidden > 0)
         gradient = (gradient @ self.hidden.weight).unflatten(1, pooled_2.shape[1:])
         gradient = unpool(gradient * (pooled_2 > 0), winners_2)

@@ -62,6 +62,29 @@ def test_the_input_gradient_of_an_image_does_not_depend_on_its_batch():
         torch.testing.assert_close(together[index : index + 1], found, rtol=1e-4, atol=1e-7)
 
 
+def test_the_loss_attacked_is_cross_entropy():
+    logits = 5 * torch.randn(50, 10, generator=generator(0))
+    labels = torch.arange(50) % 10
+    expected = nn.functional.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(attacks.cross_entropy(logits, labels), expected)
+
+
+def test_the_gradient_of_a_network_that_is_all_but_certain_keeps_its_signs():
+    """Single precision cannot tell its p from 1; double precision can, and shows the gradient."""
+    network, images = _random_cnn(), torch.rand(40, 1, 28, 28, generator=generator(0))
+    with torch.no_grad():
+        labels = network(images).argmax(dim=1)
+        scale = 30 / attacks.margin(network(images), labels).median()
+        network[9].weight.mul_(scale)
+        network[9].bias.mul_(scale)
+    sure = model.predict(network, images).max(dim=1).values == 1
+    assert sure.sum() > 10
+    found = attacks.input_gradient(network, images, labels)[sure]
+    expected = attacks.input_gradient(network.double(), images.double(), labels)[sure]
+    large = expected.abs() > 1e-3 * expected.abs().amax(dim=(1, 2, 3), keepdim=True)
+    assert torch.equal(found.sign()[large].double(), expected.sign()[large])
+
+
 def test_margin_is_negative_where_the_label_loses():
     logits = torch.tensor([[1.0, 4.0, 2.0], [1.0, 4.0, 2.0]])
     assert attacks.margin(logits, torch.tensor([1, 2])).tolist() == [2.0, -2.0]
