@@ -15,7 +15,7 @@
 #
 # | | |
 # |---|---|
-# | Your time | 100 minutes, and 150 for the exercises |
+# | Your time | 100 minutes, and 155 for the exercises |
 # | Machine time | MACHINE |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); what a convolution is |
@@ -449,7 +449,14 @@ show(
 )
 
 # %% [markdown]
-# SYMPTOMS
+# A healthy run looks like this: the plain network's errors fall at once. The other two rise while $\epsilon$ rises, since
+# their examples get harder faster than they learn, and fall from then on. Three ways it goes wrong:
+#
+# | You see | It is | Do |
+# |---|---|---|
+# | the loss stays at 2.30 and 90% are wrong | examples at full strength from the first step: the network gives up and says the same for everything | let $\epsilon$ rise; we saw this in the only run without |
+# | errors on FGSM's examples fall and fall, those under PGD stay at 100% | the network has learned to mislead one step | judge by PGD, and train on it |
+# | an attack gets *weaker* with more steps, or does nothing at small $\epsilon$ | the attack is broken: a network in training mode, normalised pixels, a loss that rounds to zero | check $\epsilon = 0$, check the range, compare with random signs |
 
 # %%
 some_test = test[:HOW_MANY]
@@ -549,7 +556,11 @@ show(
 # %% [markdown]
 # ### What training on FGSM hides
 #
-# FGSMHIDES
+# The network trained on FGSM's examples answers its own FGSM examples well, and falls to every other attack. Training has
+# found the cheap way out: not to be right around the image, but to have a gradient there that points the wrong way. This is
+# called **gradient masking**. Two signs give it away. Examples that were made for *another* network fool it more often than
+# its own do, which a better attacker could never want. And along its own gradient's sign the loss rises and sinks again, so
+# that one step of $\epsilon$ steps over what it looks for.
 
 # %%
 other = robustness.attack_digits(networks["plain"], some_test, fgsm_attack)
@@ -819,4 +830,6 @@ print(f"the paper's size has {count:,} weights, this chapter's {ours:,}")
 # %% [markdown]
 # ## Exercises
 #
-# EXERCISESTEXT
+# [Eight exercises](../../exercises/vision/adversarial_attacks), 30 points, about 155 minutes: the exact worst case of a
+# logistic model, FGSM by hand, PGD and its projection, restarts, a sticker that works from everywhere, two silent bugs, and a
+# network that hides its gradient from you. They check themselves; they need no data.
