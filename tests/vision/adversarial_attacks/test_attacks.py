@@ -162,6 +162,30 @@ def test_error_never_falls_as_restarts_are_added(digits):
     assert (margins[2] < margins[0]).any()
 
 
+def test_of_a_targeted_attacks_restarts_the_target_gains_by_each(digits):
+    network = _random_cnn()
+    targets = (digits.labels + 1) % 10
+    options = {"steps": 1, "step_size": 0.02, "targets": targets}
+    margins = [
+        attacks.margin(
+            network(
+                attacks.pgd(
+                    network,
+                    digits.images,
+                    digits.labels,
+                    0.1,
+                    restarts=restarts,
+                    generator=generator(5),
+                    **options,
+                )
+            ),
+            targets,
+        )
+        for restarts in (1, 4)
+    ]
+    assert (margins[1] >= margins[0]).all() and (margins[1] > margins[0]).any()
+
+
 def test_the_random_start_fills_the_box_and_depends_on_its_generator(digits):
     images = torch.full((500, 1, 1, 1), 0.5)
     labels = torch.zeros(500, dtype=torch.int64)
