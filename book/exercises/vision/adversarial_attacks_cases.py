@@ -41,7 +41,7 @@ def worst_case_loss(weights, bias, image, label, epsilon):
     worst = np.clip(image - epsilon * label * np.sign(weights), 0, 1)
     return float(np.logaddexp(0, -label * (weights @ worst + bias)))
 """,
-        "the label before the norm, as the paper prints it": """
+        "the label before the norm as well": """
 def worst_case_loss(weights, bias, image, label, epsilon):
     score = weights @ image + bias
     return float(np.logaddexp(0, label * (epsilon * np.abs(weights).sum() - score)))

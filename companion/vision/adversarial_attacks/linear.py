@@ -43,8 +43,7 @@ def worst_case_loss(
 ) -> Float[Tensor, " n"]:
     """The largest logistic loss within epsilon a pixel: softplus(epsilon ||w||_1 - y (w x + b)).
 
-    Section 5, whose printed formula has y before the bracket and so the norm's sign wrong for
-    y = -1. Pixels may leave [0, 1] here.
+    Section 5. Pixels may leave [0, 1] here.
     """
     margins = signs * (images @ weights + bias)
     return nn.functional.softplus(logit_change(weights, epsilon) - margins)
