@@ -294,6 +294,9 @@ def test_no_feedback_gives_a_drawn_input_away(graded):
         text = page.read_text(encoding="utf-8")
         assert not any(number in text for number in drawn), page
         assert "<script" not in text
+    for page in (graded.course / "autograded").glob("*/*/*.ipynb"):
+        text = page.read_text(encoding="utf-8")
+        assert not any(number in text for number in drawn), page
     frames = (graded.course / "feedback/leaks_by_frames/toy/toy.html").read_text()
     assert "LEAK" in frames, "what the public tests said is shown"
     message = (graded.course / "feedback/leaks_by_message/toy/toy.html").read_text()
