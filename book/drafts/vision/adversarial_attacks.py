@@ -752,7 +752,7 @@ for arm in ("pgd", "fgsm", "plain"):
 display(HTML(claims.table_html(recorded)))
 
 # %% [markdown]
-# CLAIMTEXT
+# The verdict is written when all five seeds have been run; what is finished lies beside this draft.
 
 # %% [markdown]
 # ## Touch it
