@@ -79,6 +79,13 @@ def test_the_gradebook_keeps_what_was_entered_by_hand(course):
     ]
     page = (course / "feedback/ada/toy/toy.html").read_text()
     assert "Well &lt;b&gt;done&lt;/b&gt;." in page, "the student reads it, as it was typed"
+    with gradebook(course) as book:  # the instructor thinks better of both
+        book.find_comment("double-solution", "toy", "toy", "ada").manual_comment = None
+        book.find_grade("double-tests", "toy", "toy", "ada").extra_credit = None
+        book.db.commit()
+    record.record(course, None)
+    page = (course / "feedback/ada/toy/toy.html").read_text()
+    assert "Well" not in page and "toy: 5 of 7 points" in page
 
 
 def test_a_gradebook_that_is_another_courses_or_not_there_is_refused(course, tmp_path):

@@ -93,24 +93,28 @@ on, among them some that are not in the notebook.</p>
 
 
 def sentences(mark: dict) -> list[str]:
-    """What the student may read of one exercise, as plain text: a line each."""
+    """What the student may read of one exercise, a line each, but for what its tests said."""
     if mark["points"]:
         return [f"Right for all {mark['inputs']} inputs."]
     lines = []
     if mark["kinds"] != ["missing"] and mark["inputs"] > 1:
         lines.append(f"Right for {mark['right']} of {mark['inputs']} inputs.")
     lines.append(" ".join([*(meaning(kind) for kind in mark["kinds"]), advice(mark)]).strip())
-    if mark["public"] is not None and mark["kinds"] != ["stub"]:
-        lines += ["The tests in the notebook said:", mark["public"]]
     return lines
 
 
+def tests_said(mark: dict) -> str:
+    """What the public tests said of an exercise that is not right; nothing of an untouched one."""
+    silent = mark["points"] or mark["public"] is None or mark["kinds"] == ["stub"]
+    return "" if silent else mark["public"]
+
+
 def _part(name: str, mark: dict, comment: str) -> str:
-    lines = [] if mark["points"] else sentences(mark)
     parts = [f"<h2>{name}</h2>"]
-    for number, line in enumerate(lines):
-        tag = "pre" if number and lines[number - 1].startswith("The tests in the") else "p"
-        parts.append(f"<{tag}>{html.escape(line)}</{tag}>")
+    if not mark["points"]:
+        parts += [f"<p>{html.escape(line)}</p>" for line in sentences(mark)]
+    if said := tests_said(mark):
+        parts.append(f"<p>The tests in the notebook said:</p>\n<pre>{html.escape(said)}</pre>")
     if comment:
         parts.append(f"<p>Your instructor wrote:</p>\n<pre>{html.escape(comment)}</pre>")
     return "\n".join(parts)

@@ -25,16 +25,28 @@ def notebook(master: NotebookNode, result: dict) -> NotebookNode:
     for cell in shown.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
         if grade_id.endswith("-solution"):
-            cell.source = answers["solutions"].get(grade_id.removesuffix("-solution"), MISSING)
+            cell.source = answers["solutions"].get(_function(grade_id), MISSING)
         elif grade_id.endswith("-tests"):
-            lines = feedback.sentences(marks[grade_id.removesuffix("-tests")])
-            cell.outputs = [nbformat.v4.new_output("stream", text="\n".join(lines) + "\n")]
+            cell.outputs = [
+                nbformat.v4.new_output("stream", text=_told(marks[_function(grade_id)]))
+            ]
         cells.append(cell)
         if cell.cell_type == "code" and not grade_id:
             last_setup = len(cells)
     cells[last_setup:last_setup] = [_added(n, source) for n, source in enumerate(answers["added"])]
     shown.cells = cells
     return shown
+
+
+def _function(grade_id: str) -> str:
+    return grade_id.rpartition("-")[0]
+
+
+def _told(mark: dict) -> str:
+    lines = feedback.sentences(mark)
+    if said := feedback.tests_said(mark):
+        lines += ["The tests in the notebook said:", said]
+    return "\n".join(lines) + "\n"
 
 
 def _added(number: int, source: str) -> NotebookNode:

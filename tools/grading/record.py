@@ -113,14 +113,13 @@ def write_tables(course: Path, results: list[dict], manual: Marks) -> None:
 
 
 def write_pages(course: Path, results: list[dict], manual: Marks, comments: Comments) -> None:
-    """Write anew the pages of those whose marks or comments were entered by hand."""
+    """Write every page anew, with the marks and comments that were entered by hand by now."""
     for result in results:
         whose = student, name = result["student"], result["assignment"]
         points = {key[2]: value for key, value in manual.items() if key[:2] == whose}
         written = {key[2]: value for key, value in comments.items() if key[:2] == whose}
-        if points or written:
-            place = course / "feedback" / student / name / f"{name}.html"
-            files.write(place, feedback.page(result, points, written))
+        place = course / "feedback" / student / name / f"{name}.html"
+        files.write(place, feedback.page(result, points, written))
 
 
 def _plain(number: float) -> str:
