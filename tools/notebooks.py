@@ -125,6 +125,7 @@ class Usage:
     def __init__(self) -> None:
         self.peak_mib = 0.0
         self.processor_seconds = 0.0
+        self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -143,14 +144,22 @@ class Usage:
                 return
             if not processes or reading % _READINGS_BETWEEN_LISTINGS == 0:
                 processes = psutil.Process().children(recursive=True)
-            memory, seconds = 0, 0.0
-            for process in processes:
-                try:
-                    memory += process.memory_info().rss
-                    times = process.cpu_times()
-                    seconds += times.user + times.system
-                except psutil.Error:
-                    continue  # it ended between being listed and being read
+            self._read(processes)
+
+    def read(self) -> None:
+        """Take a reading now, so that what is held at this moment counts however short it is."""
+        self._read(psutil.Process().children(recursive=True))
+
+    def _read(self, processes: list[psutil.Process]) -> None:
+        memory, seconds = 0, 0.0
+        for process in processes:
+            try:
+                memory += process.memory_info().rss
+                times = process.cpu_times()
+                seconds += times.user + times.system
+            except psutil.Error:
+                continue  # it ended between being listed and being read
+        with self._lock:
             self.peak_mib = max(self.peak_mib, memory / 2**20)
             self.processor_seconds = max(self.processor_seconds, seconds)
 
@@ -168,9 +177,10 @@ def run(path: Path, size: str) -> tuple[NotebookNode, Usage, float]:
     count = sum(cell.cell_type == "code" for cell in notebook.cells)
     done = 0
 
-    def refuse_local_paths(cell: NotebookNode, cell_index: int, **_: object) -> None:
+    def after_cell(cell: NotebookNode, cell_index: int, **_: object) -> None:
         nonlocal done
         done += 1
+        usage.read()
         print(f"\r{path.stem}: cell {done} of {count}", end="", file=sys.stderr, flush=True)
         if found := contracts.local_paths(cell):
             raise NotebookFault(
@@ -184,7 +194,7 @@ def run(path: Path, size: str) -> tuple[NotebookNode, Usage, float]:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
-        on_cell_executed=refuse_local_paths,
+        on_cell_executed=after_cell,
     )
     began = time.monotonic()
     try:
