@@ -11,11 +11,11 @@ from companion.seeds import generator
 from companion.vision.adversarial_attacks.attacks import fgsm, iterated_fgsm, pgd
 from companion.vision.adversarial_attacks.data import CLASSES, Digits, load_digits
 from companion.vision.adversarial_attacks.linear import measure_side
+from companion.vision.adversarial_attacks.model import error
 from companion.vision.adversarial_attacks.physical import ARMS, physical_metrics
 from companion.vision.adversarial_attacks.robustness import (
     attack_digits,
     confidence_on_errors,
-    error,
     error_under,
     errors_by_restarts,
 )
@@ -80,7 +80,7 @@ def measure_headline(model: nn.Module, validation: Digits, test: Digits, seed: i
         name: errors_by_restarts(model, digits, generator=generator(seed, name), **settings)[-1]
         for name, digits in (("validation", validation), ("pgd", test))
     }
-    return under_pgd | {"clean": error(model, test)}
+    return under_pgd | {"clean": error(model, test.images, test.labels)}
 
 
 def measure_restarts(model: nn.Module, test: Digits, seed: int) -> Metrics:
@@ -111,7 +111,7 @@ def measure_strength(model: nn.Module, test: Digits, seed: int) -> Metrics:
         }
         for name, attack in attacks.items():
             attacked = attack_digits(model, test, attack)
-            metrics[f"{name} {epsilon:g}"] = error(model, attacked)
+            metrics[f"{name} {epsilon:g}"] = error(model, attacked.images, attacked.labels)
             if epsilon == CONFIDENCE_AT:
                 metrics[f"{name} confidence"] = confidence_on_errors(model, attacked)
     return metrics
@@ -133,7 +133,7 @@ def measure_transfer(
         }
         for name, attack in attacks.items():
             attacked = attack_digits(network, test, attack)
-            metrics[f"{name} from {source}"] = error(model, attacked)
+            metrics[f"{name} from {source}"] = error(model, attacked.images, attacked.labels)
     return metrics
 
 

@@ -18,8 +18,8 @@ from companion.live import export, round_weights
 from companion.seeds import generator
 from companion.vision.adversarial_attacks.attacks import pgd
 from companion.vision.adversarial_attacks.data import load_digits
-from companion.vision.adversarial_attacks.model import small_cnn
-from companion.vision.adversarial_attacks.robustness import error, error_under
+from companion.vision.adversarial_attacks.model import error, small_cnn
+from companion.vision.adversarial_attacks.robustness import error_under
 from companion.vision.adversarial_attacks.train import METHODS, SETTINGS, Settings, train
 
 SHIPPED = METHODS
@@ -119,7 +119,7 @@ def held_out_errors(model: nn.Module) -> dict[str, float]:
 
     test = load_digits("test")
     return {
-        "test error": error(model, test),
+        "test error": error(model, test.images, test.labels),
         "test error under PGD": error_under(model, test[:RECORDED_DIGITS], attack),
     }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from companion.vision.adversarial_attacks.attacks import pgd
 from companion.vision.adversarial_attacks.data import Digits
-from companion.vision.adversarial_attacks.model import predict
+from companion.vision.adversarial_attacks.model import error, predict
 
 BATCH_SIZE = 250
 
@@ -30,14 +30,10 @@ def is_wrong(model: nn.Module, digits: Digits) -> Tensor:
     return predict(model, digits.images).argmax(dim=1) != digits.labels
 
 
-def error(model: nn.Module, digits: Digits) -> float:
-    """Share of the digits, in percent, that the network gives another label."""
-    return 100 * is_wrong(model, digits).double().mean().item()
-
-
 def error_under(model: nn.Module, digits: Digits, attack: Attack) -> float:
-    """`error` of the digits that ``attack`` makes."""
-    return error(model, attack_digits(model, digits, attack))
+    """`model.error` of the digits that ``attack`` makes."""
+    attacked = attack_digits(model, digits, attack)
+    return error(model, attacked.images, attacked.labels)
 
 
 def confidence_on_errors(model: nn.Module, digits: Digits) -> float:

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,11 +34,6 @@ ONE_STEP, TEN_STEPS, TWENTY_STEPS = "FGSM (1 step)", "PGD (10 steps)", "PGD (20 
 
 pytest_plugins = ["tests.browser_site"]
 pytestmark = pytest.mark.browser
-
-DRAFT = Path(__file__).parents[3] / "book" / "drafts" / "vision" / "adversarial_attacks.py"
-
-if DRAFT.exists():
-    pytest.skip("the chapter is among the drafts: it has no page yet", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

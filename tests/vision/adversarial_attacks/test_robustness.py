@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from companion.seeds import generator
-from companion.vision.adversarial_attacks import attacks, data, robustness
+from companion.vision.adversarial_attacks import attacks, data, model, robustness
 
 OPTIONS = {"steps": 3, "step_size": 0.1}
 
@@ -29,7 +29,7 @@ def _pixels(values):
 def test_what_was_wrong_before_the_attack_counts():
     digits = _pixels([0.1, 0.4, 0.45, 0.9])
     network = _threshold_network(0.5)
-    assert robustness.error(network, digits) == 25
+    assert model.error(network, digits.images, digits.labels) == 25
     under = robustness.error_under(network, digits, lambda *batch: attacks.fgsm(*batch, 0.2))
     assert under == 75
     noise = generator(0)
@@ -51,7 +51,7 @@ def test_errors_by_restarts_count_every_image_that_any_restart_fools():
     kept = attacks.pgd(
         network, digits.images, digits.labels, restarts=5, generator=generator(1), **options
     )
-    found = robustness.error(network, data.Digits(kept, digits.labels))
+    found = model.error(network, kept, digits.labels)
     assert found == pytest.approx(100 * (1 - 0.75**5), abs=3)
 
 
