@@ -257,19 +257,27 @@ def execute(path: Path) -> str:
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
     }
-    if (size := len(nbformat.writes(notebook).encode())) >= contracts.MOST_NOTEBOOK_BYTES:
-        raise NotebookFault(
-            f"The notebook would have {size:,} bytes; fewer than "
-            f"{contracts.MOST_NOTEBOOK_BYTES:,} are allowed. Show fewer or smaller figures."
-        )
+    _refuse_large(notebook)
     _write(path.with_suffix(".ipynb"), notebook)
     return f"{minutes:.1f} minutes, {usage.peak_mib:,.0f} MiB"
+
+
+def _refuse_large(notebook: NotebookNode) -> None:
+    if (size := len(nbformat.writes(notebook).encode())) < contracts.MOST_NOTEBOOK_BYTES:
+        return
+    code = [(len(str(c.get("outputs"))), i) for i, c in enumerate(notebook.cells, start=1)]
+    largest = ", ".join(str(number) for _, number in sorted(code, reverse=True)[:3])
+    raise NotebookFault(
+        f"The notebook would have {size:,} bytes; fewer than {contracts.MOST_NOTEBOOK_BYTES:,} are "
+        f"allowed. Show fewer or smaller figures; the largest outputs are of cells {largest}."
+    )
 
 
 def check_run(path: Path) -> str:
     """Run a notebook at smoke size on one thread, keep nothing, and hold it to its time."""
     os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
-    _, usage, _ = run(path, "smoke")
+    notebook, usage, _ = run(path, "smoke")
+    _refuse_large(notebook)  # its figures are those of the long run, which would be lost
     if usage.processor_seconds > MOST_SMOKE_SECONDS:
         raise NotebookFault(
             f"It took {usage.processor_seconds:.0f} seconds of one core at smoke size; "
