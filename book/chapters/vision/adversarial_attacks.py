@@ -16,7 +16,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 155 for the exercises |
-# | Machine time | MACHINE |
+# | Machine time | 20 minutes, 10 of them the main training, on two cores that had other work as well |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); what a convolution is |
 # | Papers | Goodfellow et al. {cite}`goodfellow2015`, Sharif et al. {cite}`sharif2016`, Evtimov, Eykholt et al. {cite}`eykholt2018`, Madry et al. {cite}`madry2017` |
@@ -312,9 +312,9 @@ for levels in LEVELS:
 # %%
 cat = photographs[1]
 fooled = attack_photograph(cat, 2 / 255)
-figure, axes = plt.subplots(1, 3, figsize=(6.2, 2.35))
-noise = 0.5 + (fooled - cat.image) / (2 * 2 / 255) / 2
-titles = best_guess(cat.image), "the change, times 64", best_guess(fooled)
+figure, axes = plt.subplots(1, 3, figsize=(5.0, 1.95))
+noise = 0.5 + 32 * (fooled - cat.image)
+titles = best_guess(cat.image), "the change, times 32", best_guess(fooled)
 for axis, image, title in zip(
     axes, (cat.image, noise, fooled), titles, strict=True
 ):
@@ -560,8 +560,8 @@ show(
 # The network trained on FGSM's examples answers its own FGSM examples well, and falls to the same attack in many small
 # steps. It need not be right around the image; it is enough that the gradient *at* the image leads one step astray. This is
 # called **gradient masking**. One sign of it would be that examples made for *another* network fool it more often than its
-# own, which a better attacker could never want. Whether that is so here, the next lines say; the claim's studies say it
-# for more seeds. The figure after them follows each network's own gradient, straight ahead.
+# own: its own gradient should be the better guide. The next lines look for the sign in this one network; the claim's studies
+# look in three. The figure after them follows each network's own gradient, straight ahead.
 
 # %%
 other = robustness.attack_digits(networks["plain"], some_test, fgsm_attack)
@@ -664,7 +664,7 @@ for kind in recognisers.KINDS:
 
 # %%
 def try_fillings(network, target):
-    """Three pictures of each filling with a title, and how each fares."""
+    """Two pictures of each filling with a title, and how each fares."""
     shown, titles = [], []
     for filling in physical.FILLINGS:
         random = generator(0, "patch", filling)
@@ -673,8 +673,8 @@ def try_fillings(network, target):
             network, target, filling, random, True, settings
         )
         scores, seen = physical.judge(network, target, patch, seed=0)
-        shown += list(seen[:3])
-        titles += [f"{scores['as wanted']:.0%} as wanted", "", ""]
+        shown += list(seen[:2])
+        titles += [f"{scores['as wanted']:.0%} as wanted", ""]
         print(f"{filling:22} misread {scores['misread']:4.0%},", end=" ")
         print(f"as wanted {scores['as wanted']:4.0%}")
     return shown, titles
@@ -688,9 +688,9 @@ show_images(
     shown,
     titles,
     "Photographs of a stop sign with two bars of stickers, in four "
-    "colourings, three views of each.",
-    "Three views each: optimised over views, on one view, random, plain.",
-    columns=6,
+    "colourings, two views of each.",
+    "Two views each: optimised over views, on one view; below, random, plain.",
+    columns=4,
 )
 
 # %% [markdown]
@@ -707,15 +707,15 @@ show_images(
     shown,
     titles,
     "Photographs of one drawn person in thick glasses of four colourings, "
-    "three views of each.",
-    "Person 0 in four pairs of glasses: optimised over views, on one view, "
-    "random, plain black.",
-    columns=6,
+    "two views of each.",
+    "Person 0 in four pairs of glasses: optimised over views, on one view; "
+    "below, random, plain black.",
+    columns=4,
 )
 
 # %% [markdown]
-# What was optimised over many views fools more often than what was optimised on one, and both more often than plain paper
-# or random colours of the same size; the claim's table below has the counts over seeds. One view already does much.
+# What was optimised over many views fools most often; the claim's table below has the counts over four signs, four people and
+# three seeds.
 #
 # Read these numbers with three things in mind. The victims are small, and ours. Some choices were made after seeing scores
 # of the very pairs that are judged: the printer's palette, the loss for hiding, the crop of the faces, and whom to pass for.
@@ -728,13 +728,18 @@ show_images(
 # *Under PGD with $\epsilon = 0.3$ a network trained on PGD's examples errs on fewer test digits than one trained on
 # FGSM's for as many updates.* All arms have the same network, batches, number of updates and the same two learning rates
 # to choose from on validation digits. An update on PGD's examples costs more than one on FGSM's; the study of cost says
-# how much. Here is one seed of each; the table below has all of them, made by the same function, `claim.experiment`.
+# how much. Here is one seed of each; the table below has all of them, made by the same functions.
 
 # %%
 recorded = claims.load(claims.PACKAGE / "vision/adversarial_attacks/claim.json")
-for arm in ("pgd",) if SIZE == "smoke" else ("pgd", "fgsm"):
+few = slice(8 if SIZE == "smoke" else None)
+for arm in ("pgd", "fgsm"):
     rate = recorded["arms"][arm]["learning_rate"]
-    result = claim.experiment(arm, 0, SIZE, rate)
+    settings = claim.settings_for(arm, SIZE, rate)
+    network, _ = train.train(digits["train"], settings, seed=0, label=arm)
+    result = claim.measure_headline(
+        network, digits["validation"][few], test[few], seed=0
+    )
     print(f"{arm:5}, seed 0: {result['clean']:.1f}% errors clean,", end=" ")
     print(f"{result['pgd']:.1f}% under PGD")
 
@@ -742,7 +747,29 @@ for arm in ("pgd",) if SIZE == "smoke" else ("pgd", "fgsm"):
 display(HTML(claims.table_html(recorded)))
 
 # %% [markdown]
-# The verdict is written when all five seeds have been run; what is finished lies beside this draft.
+# **It holds**, by 83 points. Trained on PGD's examples the network errs on 13.7% of the digits under PGD, trained on FGSM's
+# on 96.5%, which is hardly better than no defence. And the FGSM-trained network did learn something: of its own one-step
+# examples it misreads a fifth, where the plain network misreads all but two in a hundred. It learned the one step.
+# The authors' network errs less than ours, on 7.5% after 100 steps; it saw all 60,000 digits.
+#
+# Robustness cost work, eleven passes an update instead of one, but here no accuracy: on clean digits both defended networks
+# err a little *less* than the plain one. With 3,500 digits to learn from, attacked copies serve as more data.
+#
+# Three things in the studies we did not expect.
+#
+# *More pixels, more damage?* Not by themselves. Four times the pixels leave $\epsilon\lVert w\rVert_1$ where it was, since
+# training gives each a quarter of the weight. It grows only where the weights start at random and so do not shrink as fast,
+# as in a deep network. The argument "many small pushes add up" is right about a given $w$, and silent about which $w$ one gets.
+#
+# *Does it hide its gradient?* In two of three seeds the FGSM-trained network errs more on the plain network's examples than
+# on its own, in the third less. The sign from above is there, and not reliable. Forty steps are.
+#
+# *Is a random start better?* Not always: started at the image itself, forty steps fool the PGD-trained network 13.2% of the
+# time, from one random point 11.7%, and it takes five points to draw level.
+#
+# Stickers: optimised over views they make 71% of the photographs misread, on one view 58%, and random colours 6%. Glasses:
+# 62, 52 and 3%. So expectation over views does what its authors say, and one view does most of it in our mild camera. White
+# stickers alone reach 22%: part of the effect is that something is covered.
 
 # %% [markdown]
 # ## Touch it

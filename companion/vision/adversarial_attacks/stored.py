@@ -50,7 +50,7 @@ def to_bytes(image: Float[Tensor, "3 height width"]) -> Bytes:
 
 def to_image(pixels: Bytes) -> Float[Tensor, "3 height width"]:
     """Bytes as an image in [0, 1]."""
-    return (torch.from_numpy(pixels).permute(2, 0, 1) / 255).contiguous()
+    return (torch.tensor(pixels).permute(2, 0, 1) / 255).contiguous()
 
 
 def stretch(change: Change, epsilon: int) -> Bytes:
