@@ -16,7 +16,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 155 for the exercises |
-# | Machine time | 20 minutes, 10 of them the main training, on two cores that had other work as well |
+# | Machine time | 15 minutes, 8 of them the main training, on two cores that had other work as well |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); what a convolution is |
 # | Papers | Goodfellow et al. {cite}`goodfellow2015`, Sharif et al. {cite}`sharif2016`, Evtimov, Eykholt et al. {cite}`eykholt2018`, Madry et al. {cite}`madry2017` |
@@ -55,6 +55,7 @@ from companion.vision.adversarial_attacks import physical, portraits
 from companion.vision.adversarial_attacks import recognisers, robustness
 from companion.vision.adversarial_attacks import signs, train
 
+# %%
 use_style()
 SIZE = current_size()
 SETTINGS = train.SETTINGS[SIZE]
@@ -481,6 +482,7 @@ def fgsm_attack(network, images, labels, epsilon=0.3):
     return attacks.fgsm(network, images, labels, epsilon)
 
 
+# %%
 print(f"{'errors in %':12} clean   FGSM    PGD")
 for method, network in networks.items():
     errors = [
@@ -526,6 +528,7 @@ def redraw(change=None):
         )
 
 
+# %%
 slider.observe(redraw, "value")
 redraw()
 display(ipywidgets.VBox([slider, output]))
