@@ -1,0 +1,1 @@
+"""Chapters of part 5: systems."""
