@@ -76,6 +76,10 @@ class Settings:
             )
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning rate {self.learning_rate} must be a number above 0")
+        if not 0 < self.momentum < 1:  # Nesterov's needs some
+            raise ValueError(f"momentum {self.momentum} must lie between 0 and 1")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight decay {self.weight_decay} must be 0 or above")
 
     @property
     def workers(self) -> int:
