@@ -78,7 +78,7 @@ def test_the_rule_and_warm_up_are_switched_by_themselves_and_do_nothing_to_the_b
 
 
 def test_decay_spares_batch_normalisation_and_biases_alone():
-    network = small_network()
+    network = small_network().double()
     before = copy.deepcopy(network.state_dict())
     optimizer = train.make_optimizer(network, SMALL)
     for weight in network.parameters():
@@ -94,7 +94,7 @@ def test_decay_spares_batch_normalisation_and_biases_alone():
     }
     # Nesterov's first step is (1 + m) times the gradient, which is lambda w.
     expected = before["0.weight"] * (1 - 0.02 * (1 + SMALL.momentum) * SMALL.weight_decay)
-    torch.testing.assert_close(network[0].weight.detach(), expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(network[0].weight.detach(), expected, rtol=0, atol=1e-12)
 
 
 def test_pytorchs_momentum_is_the_one_with_the_rate_outside_v():
