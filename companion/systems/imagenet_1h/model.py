@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from companion.systems.imagenet_1h.data import CLASSES
+from companion.systems.imagenet_1h.data import CLASSES, Photographs
 
 BATCH_SIZE = 500  # images that `error` looks at together
 
@@ -123,3 +123,11 @@ def error(
     """Share of the images, in percent, that the network gives another label."""
     wrong = predict(network, images).argmax(dim=1) != labels
     return 100 * wrong.double().mean().item()
+
+
+def photograph_error(network: nn.Module, photographs: Photographs) -> float:
+    """`error` of all photographs, read in parts: the middle of each (section 5.1)."""
+    wrong = 0.0
+    for part in torch.arange(len(photographs)).split(BATCH_SIZE):
+        wrong += len(part) * error(network, *photographs.centre(part.tolist()))
+    return wrong / len(photographs)

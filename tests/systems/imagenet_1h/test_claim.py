@@ -46,7 +46,8 @@ def test_normalising_together_changes_the_statistics_alone():
 def test_the_base_rate_is_one_of_those_tried_and_the_only_one_of_the_headline():
     assert claim.CLAIM.learning_rates == (claim.BASE_RATE,)
     assert claim.BASE_RATE in claim.BASE_RATES
-    rates = [settings(f"batch 64, rate {rate:g}").learning_rate for rate in claim.BASE_RATES]
+    study = next(study for study in claim.CLAIM.studies if study.name == "base_rate")
+    rates = [claim.settings_for(arm, "laptop", claim.BASE_RATE).learning_rate for arm in study.arms]
     assert rates == list(claim.BASE_RATES)
 
 

@@ -80,6 +80,22 @@ def test_error_is_the_share_of_other_labels_in_percent(monkeypatch):
     assert model.error(answers, digits, wrong) == pytest.approx(30)
 
 
+def test_photographs_are_all_counted_once(monkeypatch):
+    class Folder:
+        def __len__(self):
+            return 5
+
+        def centre(self, indices):
+            return torch.eye(10)[indices].reshape(-1, 1, 1, 10), torch.tensor([0, 1, 9, 9, 4])[
+                indices
+            ]
+
+    monkeypatch.setattr(model, "BATCH_SIZE", 2)
+    answers = nn.Sequential(nn.Flatten(), nn.Linear(10, 10, bias=False))
+    answers[1].weight.data = torch.eye(10)
+    assert model.photograph_error(answers, Folder()) == pytest.approx(40)
+
+
 def test_predicting_neither_moves_the_statistics_nor_depends_on_the_other_images():
     layers = network().train()
     layers(images())
