@@ -9,8 +9,8 @@ import dataclasses
 import statistics
 
 from companion.claims import Claim, Metrics, PaperFigure, Study, interval
+from companion.datasets.digits import CLASSES
 from companion.systems.imagenet_1h.data import (
-    CLASSES,
     SPLITS,
     AugmentedDigits,
     fashion_folder,

@@ -22,10 +22,8 @@ from torch import Tensor, nn
 
 from companion.cache import cache_folder
 from companion.datasets import digits as handwritten
-from companion.datasets.digits import CLASSES, FASHION_MNIST, SPLITS, DataError, Digits
+from companion.datasets.digits import FASHION_MNIST, SPLITS, DataError, Digits
 from companion.seeds import generator
-
-__all__ = ["CLASSES", "SPLITS", "DataError", "Digits"]
 
 SIDE = 14  # pixels of a digit
 NUM_DRAWS = 5  # random numbers that decide what one sample looks like

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from companion.systems.imagenet_1h.data import CLASSES, Photographs
+from companion.datasets.digits import CLASSES
+from companion.systems.imagenet_1h.data import Photographs
 
 BATCH_SIZE = 500  # images that `error` looks at together
 
