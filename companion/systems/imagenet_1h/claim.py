@@ -21,7 +21,7 @@ from companion.systems.imagenet_1h.model import error
 from companion.systems.imagenet_1h.train import SETTINGS, Settings, train
 
 PAPER = "Goyal et al. 2017"
-BASE_RATES = (0.05, 0.1, 0.2, 0.4)
+BASE_RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
 BASE_RATE = SETTINGS["laptop"].learning_rate
 MARGIN = 0.5  # points of test error within which two batches count as equal
 SMALL = "batch 64"
