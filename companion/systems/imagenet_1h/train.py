@@ -51,7 +51,7 @@ class Settings:
     batch: int = 2048
     share: int = 64
     base_batch: int = 64
-    learning_rate: float = 0.4
+    learning_rate: float = 0.1
     rule: bool = True
     warm_up: int = 2
     momentum: float = 0.9
