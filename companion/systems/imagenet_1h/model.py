@@ -48,14 +48,14 @@ def resnet(
 ) -> nn.Sequential:
     """A residual network for grey images, from ``(batch, 1, height, width)`` to logits.
 
-    Each of ``channels`` is a stage of ``blocks`` blocks; every stage but the first halves the
-    image. ``norm=nn.Identity`` builds it without batch normalisation.
+    The first convolution halves the image, and so does each stage of ``blocks`` blocks but the
+    first; ``channels`` are the stages'. ``norm=nn.Identity`` builds it without batch normalisation.
 
     Starts as in section 5.1: convolutions by He et al. (2015), gamma 0 at the end of each block, so
     that at first a block passes on its shortcut alone, and the last layer from N(0, 0.01^2).
     """
     layers: list[nn.Module] = [
-        nn.Conv2d(1, channels[0], 3, padding=1, bias=False),
+        nn.Conv2d(1, channels[0], 3, stride=2, padding=1, bias=False),
         norm(channels[0]),
         nn.ReLU(),
     ]

@@ -44,7 +44,7 @@ def test_stages_halve_the_image():
         if isinstance(layer, model.BasicBlock):
             layer.register_forward_hook(lambda *call: sizes.append(tuple(call[2].shape[1:])))
     assert layers(images()).shape == (6, 10)
-    assert sizes == [(8, 14, 14)] * 2 + [(16, 7, 7)] * 2 + [(32, 4, 4)] * 2
+    assert sizes == [(8, 7, 7)] * 2 + [(16, 4, 4)] * 2 + [(32, 2, 2)] * 2
 
 
 def test_weights_start_as_the_paper_says():
