@@ -158,7 +158,7 @@ def code_hash(chapter: str) -> str:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         waiting += [found for found in _imported(tree) if found.exists()]
-        seen[name] = ast.dump(_without_docstrings(tree))
+        seen[name] = _dumped(_without_docstrings(tree))
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(f"{name}\n{seen[name]}\n".encode())
@@ -166,6 +166,12 @@ def code_hash(chapter: str) -> str:
 
 
 _NOT_NUMERIC = {"claims.py", "progress.py", "checkpoint.py", "figures.py", "players.py", "cache.py"}
+
+
+def _dumped(tree: ast.Module) -> str:
+    """The same text under Python 3.11, whose trees lack a field, 3.12, and 3.13, which omits it."""
+    empty = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    return ast.dump(tree, **empty).replace(", type_params=[]", "")
 
 
 def _imported(tree: ast.Module) -> list[Path]:
