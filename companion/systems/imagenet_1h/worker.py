@@ -10,10 +10,8 @@ function's, whatever p is. Worker 0 reports and saves.
 """
 
 import argparse
-import dataclasses
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -21,75 +19,15 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from companion.systems.imagenet_1h import data, meeting, train
 from companion.systems.imagenet_1h.allreduce import halving_doubling_all_reduce, ring_all_reduce
-from companion.systems.imagenet_1h.train import Settings
+from companion.systems.imagenet_1h.run import CURVES, Run, prepared
 
 ALL_REDUCE: dict[str, Callable[[Tensor], object]] = {
     "library": dist.all_reduce,
     "ring": ring_all_reduce,
     "halving-doubling": halving_doubling_all_reduce,
 }
-CURVES = ("learning_rate", "loss", "error")
-OVERRIDES = ("batch", "epochs", "samples", "warm_up", "rule")  # settings that have an option
-
-
-@dataclasses.dataclass
-class Run:
-    """What a worker trains: where it stands is ``step``, what was so far is ``history``."""
-
-    settings: Settings
-    seed: int
-    source: train.Source
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    checkpoint: Path | None
-    step: int = 0
-    history: dict[str, list[float]] = dataclasses.field(
-        default_factory=lambda: {name: [] for name in CURVES}
-    )
-
-    def description(self) -> dict[str, list[float]]:
-        """Seed and settings as lists of numbers, the form in which a checkpoint can hold them."""
-        values = dataclasses.asdict(self.settings) | {"seed": self.seed}
-        del values["minutes"]
-        values["channels"] = values["channels"] or ()
-        return {
-            f"setting {name}": [float(v) for v in (value if name == "channels" else [value])]
-            for name, value in values.items()
-        }
-
-    def save(self) -> None:
-        """Write the checkpoint, when there is a path for it."""
-        if self.checkpoint is not None:
-            save_checkpoint(
-                self.checkpoint,
-                model=self.network,
-                optimizer=self.optimizer,
-                step=self.step,
-                generators={},
-                history=self.history | self.description(),
-            )
-
-    def resume(self) -> None:
-        """Go on from the checkpoint, when there is one.
-
-        Raises ``CheckpointError`` when it is damaged, or of another network, seed or settings.
-        """
-        if self.checkpoint is None or not self.checkpoint.exists():
-            return
-        self.step, history = load_checkpoint(
-            self.checkpoint, model=self.network, optimizer=self.optimizer, generators={}
-        )
-        for name, value in self.description().items():
-            saved = history.pop(name, None)
-            if saved != value:
-                raise CheckpointError(
-                    f"{self.checkpoint} is of another run: {name} is {saved} in the file and "
-                    f"{value} here. Give the same arguments, or another --checkpoint."
-                )
-        self.history = history
 
 
 # --- one step ------------------------------------------------------------------------------------
@@ -115,12 +53,13 @@ def add_own_shares(
     source: train.Source,
     minibatch: data.Samples,
     workers: int,
+    own: Iterable[int],
     row: Float[Tensor, " parameters+2"],
 ) -> None:
-    """Fill the row with this process's part of the sums over the ``workers`` shares."""
+    """Fill the row with the sums over those of the ``workers`` shares that are this process's."""
     network.train()
     row.zero_()
-    for share in range(dist.get_rank(), workers, dist.get_world_size()):
+    for share in own:
         images, labels = source.draw(data.worker_share(minibatch, share, workers))
         train.follow_statistics(network, share == 0)
         loss, wrong = train.share_gradients(
@@ -129,7 +68,7 @@ def add_own_shares(
         row[-2] += loss
         row[-1] += wrong
     train.follow_statistics(network, True)
-    _wait_for(row)
+    wait_for(row)
 
 
 def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> None:
@@ -140,7 +79,7 @@ def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> No
     """
     settings, network = run.settings, run.network
     row = gradient_row(network)
-    first = dist.get_rank() == 0
+    own = range(dist.get_rank(), settings.workers, dist.get_world_size())
     epoch, samples = -1, None
     computing = sending = 0.0
     began, since = time.perf_counter(), run.step
@@ -155,7 +94,7 @@ def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> No
             group["lr"] = rate
 
         started = time.perf_counter()
-        add_own_shares(network, run.source, minibatch, settings.workers, row)
+        add_own_shares(network, run.source, minibatch, settings.workers, own, row)
         added = time.perf_counter()
         try:
             all_reduce(row)
@@ -164,7 +103,7 @@ def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> No
                 f"another worker is gone or silent at step {run.step}, see what it wrote; torchrun "
                 f"starts all of them again while --max-restarts lasts ({error})"
             ) from error
-        _wait_for(row)
+        wait_for(row)
         summed = time.perf_counter()
         computing, sending = computing + added - started, sending + summed - added
 
@@ -174,93 +113,29 @@ def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> No
         run.step += 1
         for name, value in zip(CURVES, (rate, loss, 100 * wrong / settings.batch), strict=True):
             run.history[name].append(value)
-        if first and (run.step % every == 0 or run.step == settings.steps):
+        if dist.get_rank() == 0 and (run.step % every == 0 or run.step == settings.steps):
             run.save()
             steps = run.step - since
             meeting.report(
                 "step",
                 step=run.step,
                 steps=settings.steps,
-                loss=loss,
-                images_per_second=steps * settings.batch / (time.perf_counter() - began),
-                computing_seconds=computing / steps,
-                communication_seconds=sending / steps,
+                loss=round(loss, 5),
+                images_per_second=round(steps * settings.batch / (time.perf_counter() - began), 1),
+                computing_seconds=round(computing / steps, 6),
+                communication_seconds=round(sending / steps, 6),
             )
             computing = sending = 0.0
             began, since = time.perf_counter(), run.step
 
 
-def _wait_for(tensor: Tensor) -> None:
+def wait_for(tensor: Tensor) -> None:
     """Return when the device has done what was asked of it, for the clock's sake."""
     if tensor.is_cuda:
         torch.cuda.synchronize(tensor.device)
 
 
-# --- what to train --------------------------------------------------------------------------------
-
-
-def prepared(options: argparse.Namespace) -> Run:
-    """The run that the options ask for, at its checkpoint's step.
-
-    Raises ``ValueError`` or ``CheckpointError`` saying which option cannot be, before any training.
-    """
-    settings = dataclasses.replace(
-        train.SETTINGS[options.size],
-        **{name: getattr(options, name) for name in OVERRIDES if name in options},
-    )
-    world_size = dist.get_world_size()
-    if settings.workers % world_size:
-        raise ValueError(
-            f"a batch of {settings.batch} is {settings.workers} shares of {settings.share} "
-            f"samples, which {world_size} processes cannot divide among them; start another number "
-            f"of processes, or give --batch a multiple of {world_size * settings.share}"
-        )
-    if options.all_reduce == "halving-doubling" and world_size & (world_size - 1):
-        raise ValueError(
-            f"halving-doubling needs a power of two, not {world_size} processes; choose the ring"
-        )
-    if settings.channels is None and options.images is None:
-        raise ValueError(
-            f"size {options.size} trains ResNet-50 on photographs; name their folder with --images"
-        )
-    device = own_device(options.device)
-    network = train.new_network(settings, options.seed).to(device)
-    run = Run(
-        settings=settings,
-        seed=options.seed,
-        source=(
-            data.AugmentedDigits(data.load_digits("train"))
-            if settings.channels is not None
-            else data.Photographs(options.images)
-        ),
-        network=network,
-        optimizer=train.make_optimizer(network, settings),
-        checkpoint=options.checkpoint,
-    )
-    run.resume()
-    return run
-
-
-def own_device(name: str) -> torch.device:
-    """The processor, or this process's own graphics card.
-
-    Raises ``ValueError`` when there is no card for it.
-    """
-    if name == "cpu":
-        return torch.device("cpu")
-    cards, place = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", 0))
-    if not torch.cuda.is_available():
-        raise ValueError(
-            "--device cuda was asked for, and PyTorch finds no CUDA device here; leave it out to "
-            "train on the processor"
-        )
-    if place >= cards:
-        raise ValueError(
-            f"this machine has {cards} CUDA devices, and this is its process number {place + 1}; "
-            f"start at most --nproc-per-node {cards}"
-        )
-    torch.cuda.set_device(place)
-    return torch.device("cuda", place)
+# --- the script --------------------------------------------------------------------------------
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
