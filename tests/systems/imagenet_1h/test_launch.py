@@ -28,7 +28,7 @@ def gone(pid):
 
 
 def test_a_killed_worker_costs_nothing(tmp_path):
-    """Torchrun starts all again from the checkpoint; the end is an uninterrupted run's, bit for bit."""
+    """Torchrun starts all again from the checkpoint, and the end is an uninterrupted run's."""
     whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
     arguments = ["--size", "smoke", "--samples", "512", "--every", "1", "--checkpoint"]
     all_well(run_forked(2, tmp_path, start, *arguments, str(whole)))
@@ -74,7 +74,7 @@ def test_a_run_that_hangs_is_ended_with_all_its_processes(monkeypatch):
 
 
 def test_a_worker_that_dies_is_named():
-    with pytest.raises(launch.WorkersFailed, match="^rank 1 was ended by SIGKILL$") as failure:
+    with pytest.raises(launch.WorkersFailed, match=r"^rank 1 was ended by SIGKILL$") as failure:
         launch.run_workers(2, ["die"], module=UNRULY, time_limit=LIMIT)
     assert os.sep + "bin" not in str(failure.value)
 

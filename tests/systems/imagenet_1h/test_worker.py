@@ -1,7 +1,7 @@
 """Real workers against the same recipe in one process, and every way in which they may not start.
 
-Workers are forked here, with the environment that torchrun gives them; `test_launch.py` has torchrun
-itself.
+Workers are forked here, with the environment that torchrun gives them; `test_launch.py` has
+torchrun itself.
 """
 
 import dataclasses
@@ -123,7 +123,7 @@ def test_a_checkpoint_is_gone_on_from_to_the_same_bits(tmp_path):
     assert all(torch.equal(tensor, expected[name]) for name, tensor in trained(cut).items())
 
 
-# --- what cannot be: each worker says why, and none is left -----------------------------------------
+# --- what cannot be: each worker says why, and none is left ----------------------------------
 
 
 def refused(ended, *texts):

@@ -11,7 +11,8 @@ from pathlib import Path
 LIMIT = 60.0  # seconds, against hanging
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["torch", "companion.systems.imagenet_1h.worker"])
+# With what PyTorch imports only as the first optimiser is made, which takes longer than the rest.
+_FORKS.set_forkserver_preload(["companion.systems.imagenet_1h.worker", "torch._dynamo"])
 
 
 @dataclass(frozen=True)
