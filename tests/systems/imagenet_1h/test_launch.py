@@ -27,6 +27,7 @@ def gone(pid):
         return True
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_nothing(tmp_path):
     """Torchrun starts all again from the checkpoint, and the end is an uninterrupted run's."""
     whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
@@ -62,15 +63,24 @@ def test_a_port_in_use():
         assert time.monotonic() - began < LIMIT
 
 
-def test_a_run_that_hangs_is_ended_with_all_its_processes(monkeypatch):
+def test_whatever_happens_no_process_is_left(monkeypatch):
+    """As when a reader interrupts the cell; these workers do not even listen to torchrun."""
     monkeypatch.setattr(launch, "GRACE", 0.5)
     pids = []
-    limit = 10.0
-    with pytest.raises(launch.WorkersFailed, match="ended at its limit of 10 s"):
-        launch.run_workers(
-            2, ["hang"], module=UNRULY, time_limit=limit, watch=lambda one: pids.append(one["pid"])
-        )
+
+    def interrupt(record):
+        pids.append(record["pid"])
+        if len(pids) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch.run_workers(2, ["hang"], module=UNRULY, time_limit=LIMIT, watch=interrupt)
     assert len(pids) == 2 and all(gone(pid) for pid in pids)
+
+
+def test_a_run_is_ended_at_its_limit():
+    with pytest.raises(launch.WorkersFailed, match=r"ended at its limit of 0\.5 s"):
+        launch.run_workers(2, ["hang"], module=UNRULY, time_limit=0.5)
 
 
 def test_a_worker_that_dies_is_named():
