@@ -98,12 +98,12 @@ def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> No
         added = time.perf_counter()
         try:
             all_reduce(row)
+            wait_for(row)
         except RuntimeError as error:
             raise ConnectionError(
                 f"another worker is gone or silent at step {run.step}, see what it wrote; torchrun "
                 f"starts all of them again while --max-restarts lasts ({error})"
             ) from error
-        wait_for(row)
         summed = time.perf_counter()
         computing, sending = computing + added - started, sending + summed - added
 
