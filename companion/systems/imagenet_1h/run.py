@@ -68,8 +68,8 @@ class Run:
             saved = history.pop(name, None)
             if saved != value:
                 raise CheckpointError(
-                    f"{self.checkpoint} is of another run: {name} is {saved or 'absent'} in the file "
-                    f"and {value} here. Give the same arguments, or another --checkpoint."
+                    f"{self.checkpoint} is of another run: {name} is {saved or 'absent'} in the "
+                    f"file and {value} here. Give the same arguments, or another --checkpoint."
                 )
         self.history = history
 
