@@ -211,7 +211,7 @@ def die(loss):
 
 
 def fall_silent(loss):
-    time.sleep(20)
+    time.sleep(8)
     os._exit(0)
 
 
