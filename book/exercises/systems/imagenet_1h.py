@@ -134,7 +134,7 @@ def learning_rate_at(
 # %% nbgrader={"grade": true, "grade_id": "learning_rate_at-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 paper = {"batch": 8192, "warmup": 5.0, "drops": [30.0, 60.0, 80.0]}
 found = learning_rate_at(10.0, **paper)
-assert isinstance(found, float), f"return a float, not {found!r}"
+assert type(found) is float, f"return a float, not {found!r}"
 assert math.isclose(found, 3.2), (
     f"between the warm-up and the first drop the linear rule gives 3.2, not {found}"
 )
@@ -344,8 +344,8 @@ assert found.shape == (1, 3, 2), (
     f"{tuple(found.shape)}"
 )
 assert torch.allclose(found[0], big_step), (
-    "one worker with the whole batch hands over the gradient of the mean loss, "
-    f"\n{big_step}, not\n{found[0]}"
+    "one worker with the whole batch hands over the gradient of the mean "
+    f"loss,\n{big_step}, not\n{found[0]}"
 )
 found = share_gradients(images.split(4), answers.split(4), model)
 assert not torch.allclose(found.sum(dim=0), big_step), (
@@ -376,10 +376,11 @@ assert torch.allclose(other[0], found[0]), (
 #
 # *A silent bug to find: 3 points, 15 minutes, level 2.*
 #
-# A script was written for a library that leaves adding up to its user. Then it was moved to one that works as
+# Workers must add up their gradients, thought the author of the script below, and added them up. But its library works as
 # `DistributedDataParallel` does: after the backward pass **every worker holds the mean** of the workers' gradients. Here
-# `averaged_gradients` stands for that library, and its list has an entry for each worker. The script still runs. The loss still falls.
-# Only the recipe, which was fine on one worker, is no longer what it says; the lines after the function show it.
+# `averaged_gradients` stands for that library, and its list has an entry for each worker. The script runs, and the loss falls,
+# on this easy task even faster than it should. But a recipe that was chosen on one worker is another recipe on eight; the lines after
+# the function show it.
 
 
 # %%
@@ -681,8 +682,8 @@ for ranks, length in ((4, 8), (5, 13), (4, 2), (2, 7), (1, 3)):
 #
 # A small network with one hidden layer learns four classes from inputs that nobody has centred, as raw pixels are not. Its recipe is made for
 # one worker, which sees 32 images a step; you have many. The linear rule says: with $k$ workers, $k$ times the rate and a $k$-th of
-# the steps. Tried as it stands, it fails. The first large steps push most hidden units to where they answer 0 to every image. A
-# unit that does so has no gradient, and never comes back. With a rate small enough to be safe from the start, the few steps
+# the steps. Tried as it stands, it fails. The first large steps push many hidden units, half of them in the test below, to where they
+# answer 0 to every image. A unit that does so has no gradient, and hardly ever comes back. With a rate small enough to be safe from the start, the few steps
 # do not suffice.
 #
 # **Write `schedule(steps, workers, base_rate)`.** `base_rate` is the rate of the recipe for one worker. Return the rates of the steps, an
@@ -694,7 +695,7 @@ for ranks, length in ((4, 8), (5, 13), (4, 2), (2, 7), (1, 3)):
 # steps. `small_network`, `trained` and `loss_of` are given for experiments: a training takes a tenth of a second. Your function itself
 # need not train anything.
 #
-# A hint: the paper's warm-up is 5 epochs out of 90. Here the whole training is as short as the paper's warm-up. Try several
+# A hint: the paper's warm-up is 5 epochs out of 90, but these are 785 steps, more than you have in all. Try several
 # networks, that is, several seeds: what works on one by luck fails on the next.
 
 
