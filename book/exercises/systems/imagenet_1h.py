@@ -9,19 +9,19 @@
 # %% [markdown]
 # # Exercises: ImageNet in one hour
 #
-# Eight exercises on training with very large batches on many workers: the learning rate and its schedule, mistakes that
-# the paper warns of and that nobody notices, what it costs to add up gradients over a network, and a run that only a
-# warm-up saves. Together they are worth 28 points and take a little under two and a half hours. They need NumPy and PyTorch and
-# nothing else: no images to download, no GPU, no second process.
+# Eight exercises on training with very large batches on many workers: the learning rate and its schedule, mistakes
+# that the paper warns of and that nobody notices, what it costs to add up gradients over a network, and a run that
+# only a warm-up saves. Together they are worth 28 points and take a little under two and a half hours. They need
+# NumPy and PyTorch and nothing else: no images to download, no GPU, no second process.
 #
 # Work from top to bottom. For each exercise, replace `raise NotImplementedError()` by your code, run
 # the cell, then run the tests below it. When a test fails, read its message: it says what to look at. The
 # tests you see are examples; a teacher checks your function on other inputs as well, so follow the
 # statement where the tests are silent. No exercise needs your answer to another.
 #
-# The words are the same in all exercises. There are $k$ **workers**. In each step every worker takes its **share** of the batch, $n$
-# images if nothing else is said, so that the whole batch has $kn$. Each computes a gradient on its share, the gradients are put
-# together, and all workers make the same step with the **rate** $\eta$.
+# The words are the same in all exercises. There are $k$ **workers**. In each step every worker takes its **share** of
+# the batch, $n$ images if nothing else is said, so that the whole batch has $kn$. Each computes a gradient on its
+# share, the gradients are put together, and all workers make the same step with the **rate** $\eta$.
 
 # %%
 import math
@@ -34,19 +34,20 @@ import torch
 #
 # *A number to compute: 2 points, 10 minutes, level 1.*
 #
-# The paper's reference recipe trains with the rate 0.1 on batches of 256 images. Its **linear scaling rule** says what to do with
-# others: a batch $c$ times as large gets a rate $c$ times as large.
+# The paper's reference recipe trains with the rate 0.1 on batches of 256 images. Its **linear scaling rule** says
+# what to do with others: a batch $c$ times as large gets a rate $c$ times as large.
 #
 # An **epoch** takes every image once. If the batch does not divide the number of images, the last batch of each epoch is a
 # partial one, with the images that are left over. It counts as a step like any other, however small it is. Batches
 # never reach from one epoch into the next, since each epoch has an order of its own.
 #
-# **ImageNet has 1,281,167 training images. With 256 workers and 32 images each, what is the rate, how many batches fit into an
-# epoch (not rounded), and how many steps do 90 epochs take?** Write the function so that it answers for any
-# such plan. It returns a tuple: the rate and the batches per epoch as Python floats, the number of steps as an `int`.
+# **ImageNet has 1,281,167 training images. With 256 workers and 32 images each, what is the rate, how many batches
+# fit into an epoch (not rounded), and how many steps do 90 epochs take?** Write the function so that it answers for
+# any such plan. It returns a tuple: the rate and the batches per epoch as Python floats, the number of steps as an
+# `int`.
 #
-# Example: 1,000 images on 4 workers with 64 images each are 3.90625 batches per epoch at the rate 0.1. An epoch takes 4 steps,
-# the last of them with 232 images, so two epochs take 8.
+# Example: 1,000 images on 4 workers with 64 images each are 3.90625 batches per epoch at the rate 0.1. An epoch takes
+# 4 steps, the last of them with 232 images, so two epochs take 8.
 
 
 # %% nbgrader={"grade": false, "grade_id": "training_plan-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -68,8 +69,8 @@ assert type(found) is tuple and len(found) == 3, (
     "return a tuple of three: rate, batches per epoch, steps"
 )
 assert [type(part) for part in found] == [float, float, int], (
-    "the rate and the batches per epoch are floats, the number of steps is an "
-    f"int; you returned {found!r}"
+    "the rate and the batches per epoch are floats, not rounded; the number of "
+    f"steps is an int. You returned {found!r}"
 )
 rate, batches, steps = found
 assert math.isclose(rate, 0.1), (
@@ -104,18 +105,18 @@ assert steps == 14_130, (
 #
 # *A piece to write: 3 points, 15 minutes, level 1.*
 #
-# A rate that is right in the middle of training can be too large at its beginning, when weights change fast. The paper's
-# **gradual warm-up** starts at the reference rate, 0.1, and grows by the same amount in every step, until at the end of
-# the warm-up it reaches the rate that the linear rule gives, $0.1 \cdot kn / 256$. From then on the rate stays, but at certain epochs it
-# drops to a tenth of what it was.
+# A rate that is right in the middle of training can be too large at its beginning, when weights change fast. The
+# paper's **gradual warm-up** starts at the reference rate, 0.1, and grows by the same amount in every step, until at
+# the end of the warm-up it reaches the rate that the linear rule gives, $0.1 \cdot kn / 256$. From then on the rate
+# stays, but at certain epochs it drops to a tenth of what it was.
 #
-# **Write `learning_rate_at(epoch, batch, warmup, drops)`**, which returns a Python `float`. `epoch` is the time since the start
-# of training, in epochs; it need not be whole. `warmup` is the length of the warm-up in epochs; 0 means that there is none.
-# `drops` lists the epochs at which the rate drops; from that moment on, the moment itself included, the lower rate holds. No drop
-# comes before the end of the warm-up, and no batch is smaller than 256.
+# **Write `learning_rate_at(epoch, batch, warmup, drops)`**, which returns a Python `float`. `epoch` is the time since
+# the start of training, in epochs; it need not be whole. `warmup` is the length of the warm-up in epochs; 0 means
+# that there is none. `drops` lists the epochs at which the rate drops; from that moment on, the moment itself
+# included, the lower rate holds. No drop comes before the end of the warm-up, and no batch is smaller than 256.
 #
-# Example: the paper's schedule for a batch of 8,192 has a warm-up of 5 epochs and the drops 30, 60 and 80. It starts at 0.1, is at 1.65
-# after 2.5 epochs, at 3.2 after 5 and at 0.32 after 40.
+# Example: the paper's schedule for a batch of 8,192 has a warm-up of 5 epochs and the drops 30, 60 and 80. It starts
+# at 0.1, is at 1.65 after 2.5 epochs, at 3.2 after 5 and at 0.32 after 40.
 
 
 # %% nbgrader={"grade": false, "grade_id": "learning_rate_at-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -172,6 +173,7 @@ assert math.isclose(found, 0.04), (
     "a batch of 1,024 has the rate 0.4, and 0.04 after a drop at epoch 10; you "
     f"say {found:.4g} at epoch 11. Are the drops those you were given?"
 )
+# No warm-up: nothing can be divided by its length.
 found = learning_rate_at(0.0, **paper | {"warmup": 0.0})
 assert math.isclose(found, 3.2), (
     f"without a warm-up the rate is 3.2 from the start, not {found:.4g}"
@@ -182,8 +184,8 @@ assert math.isclose(found, 3.2), (
 #
 # *A piece to write: 3 points, 15 minutes, level 2.*
 #
-# Stochastic gradient descent with the momentum $m$ is written in two ways. With $g_t$ the gradient of step $t$ and $\eta_t$ its rate,
-# PyTorch keeps the rate out of what it accumulates:
+# Stochastic gradient descent with the momentum $m$ is written in two ways. With $g_t$ the gradient of step $t$ and
+# $\eta_t$ its rate, PyTorch keeps the rate out of what it accumulates:
 #
 # $$u_t = m\,u_{t-1} + g_t$$
 #
@@ -196,16 +198,17 @@ assert math.isclose(found, 3.2), (
 # $$w_t = w_{t-1} - v_t$$
 #
 # While the rate stays the same the two agree, with $v_t = \eta_t u_t$. When it changes they do not: $v_{t-1}$ was
-# accumulated with old rates, and the second form keeps them. In a warm-up its momentum lags behind; after a drop it is ten
-# times too large. The paper's second remark is to correct the momentum: multiply $v_{t-1}$ by a factor, so that the two forms agree
-# again whatever the rate does.
+# accumulated with old rates, and the second form keeps them. In a warm-up its momentum lags behind; after a drop it
+# is ten times too large. The paper's second remark is to correct the momentum: multiply $v_{t-1}$ by a factor, so
+# that the two forms agree again whatever the rate does.
 #
-# **Write `corrected_momentum`**: the second form, corrected. It returns a tuple of two arrays of shape `(steps, weights)`: row $t$ holds
-# $w_t$ and $v_t$, after the step. At the start $v$ is 0. A rate may be 0, when a warm-up starts from nothing: that step moves no weight
-# and leaves $v_t = 0$, but as in PyTorch its gradient still counts in the steps after it.
+# **Write `corrected_momentum`**: the second form, corrected. It returns a tuple of two arrays of shape `(steps,
+# weights)`: row $t$ holds $w_t$ and $v_t$, after the step. At the start $v$ is 0. A rate may be 0, when a warm-up
+# starts from nothing: that step moves no weight and leaves $v_t = 0$, but as in PyTorch its gradient still counts in
+# the steps after it.
 #
-# Example: $m = 0.5$, a gradient of 1 in two steps, and the rates 1 and 0.1. PyTorch has $u = 1$, then $1.5$, and moves the weight by $-1$,
-# then by $-0.15$. Without a correction the second step would be $-0.6$.
+# Example: $m = 0.5$, a gradient of 1 in two steps, and the rates 1 and 0.1. PyTorch has $u = 1$, then $1.5$, and
+# moves the weight by $-1$, then by $-0.15$. Without a correction the second step would be $-0.6$.
 
 
 # %% nbgrader={"grade": false, "grade_id": "corrected_momentum-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -288,19 +291,20 @@ assert not wrong, (
 #
 # *A piece to write: 4 points, 20 minutes, level 2.*
 #
-# Workers agree on a gradient by adding theirs up, and the paper's third remark is about what to divide by: the loss of each image
-# must be divided by the size of the **whole** batch, not by that of its worker's share. PyTorch's `DistributedDataParallel` does not
-# add up. It hands each worker the plain mean of the workers' gradients $G_i$:
+# Workers agree on a gradient by adding theirs up, and the paper's third remark is about what to divide by: the loss
+# of each image must be divided by the size of the **whole** batch, not by that of its worker's share. PyTorch's
+# `DistributedDataParallel` does not add up. It hands each worker the plain mean of the workers' gradients $G_i$:
 #
 # $$G = \frac{1}{k} \sum_{i=1}^{k} G_i$$
 #
-# If all shares are equally large, each worker may take the mean over its share and all is well. But the last batch of an epoch
-# may leave one worker with fewer images than the others, or with none.
+# If all shares are equally large, each worker may take the mean over its share and all is well. But the last batch of
+# an epoch may leave one worker with fewer images than the others, or with none.
 #
-# **Write `share_gradients(inputs, labels, weights)`.** Each worker computes $G_i$ from its own share alone, knowing besides it the number
-# of workers and the sizes of all shares. Their plain mean must be the gradient of the **mean loss over all images of the batch**, whatever
-# the sizes. The model is softmax regression: logits `inputs[i] @ weights`, and an image's loss is the cross-entropy. Return
-# a tensor of shape `(workers, features, classes)`; a worker without images contributes zeros.
+# **Write `share_gradients(inputs, labels, weights)`.** Each worker computes $G_i$ from its own share alone, knowing
+# besides it the number of workers and the sizes of all shares. Their plain mean must be the gradient of the **mean
+# loss over all images of the batch**, whatever the sizes. The model is softmax regression: logits `inputs[i] @
+# weights`, and an image's loss is the cross-entropy. Return a tensor of shape `(workers, features, classes)`; a
+# worker without images contributes zeros.
 #
 # A check: one worker that has the whole batch, and two workers with any shares of it, lead to the same mean.
 
@@ -376,11 +380,11 @@ assert torch.allclose(other[0], found[0]), (
 #
 # *A silent bug to find: 3 points, 15 minutes, level 2.*
 #
-# Workers must add up their gradients, thought the author of the script below, and added them up. But its library works as
-# `DistributedDataParallel` does: after the backward pass **every worker holds the mean** of the workers' gradients. Here
-# `averaged_gradients` stands for that library, and its list has an entry for each worker. The script runs, and the loss falls,
-# on this easy task even faster than it should. But a recipe that was chosen on one worker is another recipe on eight; the lines after
-# the function show it.
+# Workers must add up their gradients, thought the author of the script below, and added them up. But its library
+# works as `DistributedDataParallel` does: after the backward pass **every worker holds the mean** of the workers'
+# gradients. Here `averaged_gradients` stands for that library, and its list has an entry for each worker. The script
+# runs, and the loss falls, on this easy task even faster than it should. But a recipe that was chosen on one worker
+# is another recipe on eight; the lines after the function show it.
 
 
 # %%
@@ -441,9 +445,9 @@ for workers in (1, 2, 8):
     )
 
 # %% [markdown]
-# **Write `train_on_workers`**: the same function, repaired. It takes the same arguments and uses `averaged_gradients` as it is. $k$ workers with $n$ images each
-# must end with exactly the weights (up to rounding) that one worker with all $kn$ images ends with, whatever the rate, the momentum and the
-# weight decay are.
+# **Write `train_on_workers`**: the same function, repaired. It takes the same arguments and uses `averaged_gradients`
+# as it is. $k$ workers with $n$ images each must end with exactly the weights (up to rounding) that one worker with
+# all $kn$ images ends with, whatever the rate, the momentum and the weight decay are.
 
 
 # %% nbgrader={"grade": false, "grade_id": "train_on_workers-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -514,16 +518,17 @@ assert torch.allclose(found, expected), (
 #   and receives the other half; in the next a quarter goes to another partner, and so on, until each server holds the full
 #   sum of one $p$-th. Then the same rounds are played backwards, with the same sizes.
 #
-# A round takes the latency, whatever is sent, plus the bytes that **one** server sends in it divided by the bandwidth; all servers send at the
-# same time. The arithmetic is free. Pieces have $b/p$ bytes even if that is not a whole number. One server alone sends nothing.
+# A round takes the latency, whatever is sent, plus the bytes that **one** server sends in it divided by the
+# bandwidth; all servers send at the same time. The arithmetic is free. Pieces have $b/p$ bytes even if that is not a
+# whole number. One server alone sends nothing.
 #
-# **The gradients of a ResNet-50 are 25.6 million numbers of 4 bytes. On 32 servers with a latency of 50 µs and a bandwidth of 6.25 GB/s,
-# how long do the two ways take? And for a message of 4,000 bytes?** Write the function so that it answers for any case. It
-# returns a tuple of three Python floats: the bytes that each server sends in all (the same for both ways), the seconds of the ring, the
-# seconds of halving and doubling.
+# **The gradients of a ResNet-50 are 25.6 million numbers of 4 bytes. On 32 servers with a latency of 50 µs and a
+# bandwidth of 6.25 GB/s, how long do the two ways take? And for a message of 4,000 bytes?** Write the function so
+# that it answers for any case. It returns a tuple of three Python floats: the bytes that each server sends in all
+# (the same for both ways), the seconds of the ring, the seconds of halving and doubling.
 #
-# Example: two servers and 100 bytes, 1 second of latency, 10 bytes per second. Both ways need two rounds of 50 bytes: 100 bytes
-# and 12 seconds.
+# Example: two servers and 100 bytes, 1 second of latency, 10 bytes per second. Both ways need two rounds of 50 bytes:
+# 100 bytes and 12 seconds.
 
 
 # %% nbgrader={"grade": false, "grade_id": "allreduce_costs-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -554,7 +559,9 @@ assert all(type(part) is float for part in found), (
     f"all three are floats; you returned {found!r}"
 )
 assert np.allclose(found, (100, 12, 12)), (
-    f"the example in the text gives 100 bytes, 12 s and 12 s, not {found}"
+    "the example in the text, one round to add up and one to hand around, "
+    f"gives 100 bytes, 12 s and 12 s, not {found}. A round costs the latency "
+    "once, and what one server sends in it"
 )
 sent, ring, halving = allreduce_costs(8, 800, 0.0, 1.0)
 assert math.isclose(sent, 1400), (
@@ -588,22 +595,23 @@ assert math.isclose(ring, 62 * 50e-6 + 7750 / 6.25e9), (
 #
 # *A piece to write: 5 points, 25 minutes, level 3.*
 #
-# Now the ring itself, simulated. The ranks $0, \ldots, p - 1$ stand in a circle, and each has a buffer of numbers. Each cuts its buffer
-# into $p$ pieces, numbered from 0, as `np.array_split` does: if the length is not a multiple of $p$ the first pieces are longer
-# by one, and if it is less than $p$ the last pieces are empty.
+# Now the ring itself, simulated. The ranks $0, \ldots, p - 1$ stand in a circle, and each has a buffer of numbers.
+# Each cuts its buffer into $p$ pieces, numbered from 0, as `np.array_split` does: if the length is not a multiple of
+# $p$ the first pieces are longer by one, and if it is less than $p$ the last pieces are empty.
 #
 # There are $2(p - 1)$ rounds, numbered from 0. In round $r$ rank $i$ sends its piece
 #
 # $$(i - r) \bmod p$$
 #
-# to rank $(i + 1) \bmod p$, all ranks at the same time. In the first $p - 1$ rounds (reduce-scatter) the receiver **adds** what it gets to its own
-# piece of that number. In the others (all-gather) it **replaces** its own by what it gets.
+# to rank $(i + 1) \bmod p$, all ranks at the same time. In the first $p - 1$ rounds (reduce-scatter) the receiver
+# **adds** what it gets to its own piece of that number. In the others (all-gather) it **replaces** its own by what it
+# gets.
 #
-# **Write `ring_state(buffers, rounds)`**: what all ranks hold after the first `rounds` rounds, an array of the shape of `buffers`. The array that
-# you are given stays as it was.
+# **Write `ring_state(buffers, rounds)`**: what all ranks hold after the first `rounds` rounds, an array of the shape
+# of `buffers`. The array that you are given stays as it was.
 #
-# Example: three ranks hold (1, 2, 3), (10, 20, 30) and (100, 200, 300). In round 0 the pieces 0, 1 and 2 are sent by the ranks
-# 0, 1 and 2. After it the ranks hold (1, 2, 303), (11, 20, 30) and (100, 220, 300).
+# Example: three ranks hold (1, 2, 3), (10, 20, 30) and (100, 200, 300). In round 0 the pieces 0, 1 and 2 are sent by
+# the ranks 0, 1 and 2. After it the ranks hold (1, 2, 303), (11, 20, 30) and (100, 220, 300).
 
 
 # %% nbgrader={"grade": false, "grade_id": "ring_state-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -665,6 +673,7 @@ assert np.allclose(found, three.sum(axis=0)), (
     f"yours hold\n{found}"
 )
 rng = np.random.default_rng(7)
+# Pieces of unequal length, and empty ones.
 for ranks, length in ((4, 8), (5, 13), (4, 2), (2, 7), (1, 3)):
     buffers = rng.normal(size=(ranks, length))
     found = ring_state(buffers, 2 * (ranks - 1))
@@ -680,20 +689,21 @@ for ranks, length in ((4, 8), (5, 13), (4, 2), (2, 7), (1, 3)):
 #
 # *A behaviour to reach: 6 points, 30 minutes, level 3.*
 #
-# A small network with one hidden layer learns four classes from inputs that nobody has centred, as raw pixels are not. Its recipe is made for
-# one worker, which sees 32 images a step; you have many. The linear rule says: with $k$ workers, $k$ times the rate and a $k$-th of
-# the steps. Tried as it stands, it fails. The first large steps push many hidden units, half of them in the test below, to where they
-# answer 0 to every image. A unit that does so has no gradient, and hardly ever comes back. With a rate small enough to be safe from the start, the few steps
-# do not suffice.
+# A small network with one hidden layer learns four classes from inputs that nobody has centred, as raw pixels are
+# not. Its recipe is made for one worker, which sees 32 images a step; you have many. The linear rule says: with $k$
+# workers, $k$ times the rate and a $k$-th of the steps. Tried as it stands, it fails. The first large steps push many
+# hidden units, half of them in the test below, to where they answer 0 to every image. A unit that does so has no
+# gradient, and hardly ever comes back. With a rate small enough to be safe from the start, the few steps do not
+# suffice.
 #
-# **Write `schedule(steps, workers, base_rate)`.** `base_rate` is the rate of the recipe for one worker. Return the rates of the steps, an
-# array of shape `(steps,)`, with which $k$ workers reach what one worker reaches in $k$ times as many steps. You see neither the
-# network nor the images.
+# **Write `schedule(steps, workers, base_rate)`.** `base_rate` is the rate of the recipe for one worker. Return the
+# rates of the steps, an array of shape `(steps,)`, with which $k$ workers reach what one worker reaches in $k$ times
+# as many steps. You see neither the network nor the images.
 #
-# **What to reach**: the loss on the training images is at most **twice** that of one worker with the recipe. The test below tries one network;
-# others will be tried, drawn in the same way (only such on which the rule alone fails), with 12 to 20 workers and 100 to 140
-# steps. `small_network`, `trained` and `loss_of` are given for experiments: a training takes a tenth of a second. Your function itself
-# need not train anything.
+# **What to reach**: the loss on the training images is at most **twice** that of one worker with the recipe. The test
+# below tries one network; others will be tried, drawn in the same way (only such on which the rule alone fails), with
+# 12 to 20 workers and 100 to 140 steps. `small_network`, `trained` and `loss_of` are given for experiments: a
+# training takes a tenth of a second. Your function itself need not train anything.
 #
 # A hint: the paper's warm-up is 5 epochs out of 90, but these are 785 steps, more than you have in all. Try several
 # networks, that is, several seeds: what works on one by luck fails on the next.
