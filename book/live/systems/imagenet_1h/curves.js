@@ -49,14 +49,14 @@ function errorsInWords(seeds) {
   return `*${mean.toFixed(1)}%* (${low} to ${high} over ${seeds.length} seeds)`;
 }
 
-/** What the recipe asks of the rate. */
-function rateInWords({ base, recipes, curves }, { batch, rate }, recipe) {
-  const factor = batch / base;
-  const [eta, highest] = [rate[0][1], Math.max(...rate.map(([, value]) => value))];
-  if (factor === 1) return `The rate begins at ${eta}: at the base minibatch all recipes are one.`;
-  if (recipe === 2) return `The rate begins at ${eta}, as at ${base}.`;
-  const scaled = `${curves[0].rate[0][1]} × ${factor} = ${Number(highest.toPrecision(6))}`;
-  if (recipe === 1) return `The rate is ${scaled} from the first step.`;
+/** What the recipe asks of the rate; a line of the rate begins with its first value. */
+function rateInWords({ base, curves }, { batch, rate }) {
+  const [eta, first] = [curves[0], { rate }].map((one) => one.rate[0][1]);
+  const highest = Math.max(...rate.map(([, value]) => value));
+  if (batch === base) return `The rate is ${eta} at first: at ${base} all recipes are one.`;
+  if (highest === eta) return `The rate is ${eta} at first, as at ${base}.`;
+  const scaled = `${eta} × ${batch / base} = ${highest}`;
+  if (first === highest) return `The rate is ${scaled} from the first step.`;
   return `The rate rises to ${scaled} over the first ${rate[1][0]} epochs.`;
 }
 
@@ -67,11 +67,13 @@ function troubleInWords(seeds, epochs) {
   const said = [];
   if (stopped) {
     said.push(
-      `In ${stopped} of ${seeds.length} runs the loss stopped being a number; such a run counts as ` +
-        "guessing, wrong on 90%.",
+      `In ${stopped} of ${seeds.length} runs the loss stopped being a number (×); such a run ` +
+        "counts as guessing, wrong on 90%.",
     );
   }
-  if (cut) said.push(`The loss of ${cut} of ${seeds.length} runs exceeds ${TOP} nats and is cut.`);
+  if (cut) {
+    said.push(`The loss of ${cut} of ${seeds.length} runs exceeds ${TOP} nats and is cut (▲).`);
+  }
   return said;
 }
 
@@ -112,8 +114,8 @@ function drawRuns({ seeds }, epochs, x, y, className) {
 }
 
 /**
- * Fills `stage`; `stored` is runs.json, `batch` the minibatch shown first, and `onBatch(batch)` hears
- * which one the reader chooses.
+ * Fills `stage`; `stored` is runs.json, `batch` the minibatch shown first, and `onBatch(batch)`
+ * hears which one the reader chooses.
  */
 export function curvesPanel(stage, stored, batch, onBatch) {
   const { base, epochs, recipes, curves } = stored;
@@ -157,10 +159,11 @@ export function curvesPanel(stage, stored, batch, onBatch) {
     const one = find(stored, batch, recipe);
     const isBase = batch === base;
     const name = `minibatch ${count(batch)}${isBase ? "" : `, ${recipes[recipe]}`}`;
-    const against = isBase ? "" : `; at ${base} it is ${errorsInWords(find(stored, base, 0).seeds)}`;
+    const atBase = errorsInWords(find(stored, base, 0).seeds);
     said.say(
-      `M${name.slice(1)}: the test error is ${errorsInWords(one.seeds)}${against}.`,
-      [rateInWords(stored, one, recipe), ...troubleInWords(one.seeds, epochs)].join(" "),
+      `M${name.slice(1)}: the test error is ` +
+        `${errorsInWords(one.seeds)}${isBase ? "" : `; at ${base} it is ${atBase}`}.`,
+      [rateInWords(stored, one), ...troubleInWords(one.seeds, epochs)].join(" "),
     );
     key.replaceChildren(
       legend([

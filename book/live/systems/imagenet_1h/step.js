@@ -3,7 +3,14 @@
 
 import { svgElement } from "../../kit/strokes.js";
 import { levels, line, linear, logarithmic, ticks, words } from "./chart.js";
-import { ALGORITHMS, allReduceSeconds, bytesSent, efficiency, rounds, stepSeconds } from "./cost.js";
+import {
+  ALGORITHMS,
+  allReduceSeconds,
+  bytesSent,
+  efficiency,
+  rounds,
+  stepSeconds,
+} from "./cost.js";
 import { bytes, count, percent, seconds } from "./quantities.js";
 
 export const WORKERS = Array.from({ length: 9 }, (_, power) => 2 ** power); // 1 to 256

@@ -34,8 +34,8 @@ const ETHERNET = [1, 10, 50].map((gigabits) => ({
 }));
 const PAPER = { workers: 256, efficiency: 0.9 };
 const LIMITS =
-  "Computed, not run: the model knows of no stragglers, no crowded switch and no slow disk, so it " +
-  "says what such links would allow.";
+  "Computed, not run: the model knows of no stragglers, no crowded switch and no slow disk, so " +
+  "it says what such links would allow.";
 
 /** The chapter's own network and the link between two processes, as they were measured. */
 function measuredThings({ parameters, share, compute, latency, bandwidth }, { samples, epochs }) {
@@ -47,7 +47,7 @@ function measuredThings({ parameters, share, compute, latency, bandwidth }, { sa
 function figuresInWords({ network, link, compute }, own, machine) {
   const isOwn = network === own.network;
   const computing = isOwn
-    ? `its ${seconds(compute)} of computing were measured on a ${machine} machine`
+    ? `its ${seconds(compute)} of computing were measured (${machine})`
     : "its time of computing is assumed, not the paper’s";
   const source =
     link === own.link
