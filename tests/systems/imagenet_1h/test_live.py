@@ -86,7 +86,7 @@ def test_the_poster_draws_the_means_of_2048_and_dashes_the_base():
 def test_the_figures_come_from_one_worker_and_from_a_fit_to_the_ring(monkeypatch):
     planted = cost.Link(latency=2e-4, bandwidth=1e9)
 
-    def measure_all_reduce(world_size, sizes, algorithms):
+    def measure_all_reduce(world_size, sizes, algorithms, **limits):
         return [
             {"bytes": n, "seconds": cost.all_reduce_seconds(n, world_size, planted), "algorithm": a}
             for n in sizes
@@ -94,7 +94,7 @@ def test_the_figures_come_from_one_worker_and_from_a_fit_to_the_ring(monkeypatch
         ]
 
     monkeypatch.setattr(live, "measure_all_reduce", measure_all_reduce)
-    monkeypatch.setattr(live, "measure_scaling", lambda world_size: {"alone": 4000.0})
+    monkeypatch.setattr(live, "measure_scaling", lambda world_size, **limits: {"alone": 4000.0})
     figures = live.measured_figures()
     assert figures["latency"] == pytest.approx(2e-4, rel=1e-3)
     assert figures["bandwidth"] == pytest.approx(1e9, rel=1e-3)
