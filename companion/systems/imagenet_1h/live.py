@@ -91,7 +91,7 @@ def rate_line(settings: Settings) -> list[tuple[float, float]]:
         if after < before:
             points += [(step / per_epoch, before), (step / per_epoch, after)]
     points.append((float(settings.epochs), rates[-1]))
-    return [(round(epoch, 4), float(f"{rate:.6g}")) for epoch, rate in points]
+    return [(round(epoch, 6), float(f"{rate:.6g}")) for epoch, rate in points]
 
 
 # --- stored: the poster --------------------------------------------------------------------------

@@ -318,8 +318,8 @@ def test_lines_are_drawn_to_scale_and_what_is_cut_or_stopped_is_marked(visit: Vi
     signs = panel.locator(".hour-mark").all_text_contents()
     assert sorted(signs) == ["×", "▲"]
     text = page.locator(".hour-more").first.inner_text()
-    assert "In 1 of 2 runs the loss stopped being a number (×)" in text and "90%" in text
-    assert "The loss of 1 of 2 runs exceeds 5 nats and is cut (▲)." in text
+    assert "In 1 of 2 runs the loss overflowed (×), which counts as 90% wrong." in text
+    assert "In 1 of 2 runs the loss exceeds 5 nats and is cut (▲)." in text
 
 
 def test_a_minibatch_takes_as_many_workers_as_have_it(live: Page) -> None:

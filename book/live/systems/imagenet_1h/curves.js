@@ -65,15 +65,9 @@ function troubleInWords(seeds, epochs) {
   const stopped = seeds.filter(({ loss }) => loss.length < epochs).length;
   const cut = seeds.filter(({ loss }) => loss.some((value) => value > TOP)).length;
   const said = [];
-  if (stopped) {
-    said.push(
-      `In ${stopped} of ${seeds.length} runs the loss stopped being a number (×); such a run ` +
-        "counts as guessing, wrong on 90%.",
-    );
-  }
-  if (cut) {
-    said.push(`The loss of ${cut} of ${seeds.length} runs exceeds ${TOP} nats and is cut (▲).`);
-  }
+  const of = `of ${seeds.length} runs the loss`;
+  if (stopped) said.push(`In ${stopped} ${of} overflowed (×), which counts as 90% wrong.`);
+  if (cut) said.push(`In ${cut} ${of} exceeds ${TOP} nats and is cut (▲).`);
   return said;
 }
 
