@@ -1,4 +1,5 @@
-// Opens ONNX graphs with onnxruntime-web: WebAssembly, one thread, from files the site serves.
+// Opens a demo's files: JSON, its style sheet, and ONNX graphs with onnxruntime-web, which is
+// WebAssembly on one thread. All of them come from the site itself.
 
 const runtimeFolder = new URL("../../vendor/onnxruntime/", import.meta.url).href;
 let runtime;
@@ -23,6 +24,16 @@ async function fetchBytes(url) {
 /** A JSON file's value. */
 export async function fetchJson(url) {
   return JSON.parse(new TextDecoder().decode(await fetchBytes(url)));
+}
+
+/** Puts a demo's own style sheet on the page and waits for it. */
+export function openStyle(href) {
+  return new Promise((resolve, reject) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+    link.onload = resolve;
+    link.onerror = () => reject(new Error(`${href} could not be fetched.`));
+    document.head.append(link);
+  });
 }
 
 /**

@@ -4,21 +4,11 @@
 // stored (runs.json), measured (link.json) or computed from a model, and says which.
 
 import { element } from "../../kit/controls.js";
-import { fetchJson } from "../../kit/session.js";
+import { fetchJson, openStyle } from "../../kit/session.js";
 import { curvesPanel } from "./curves.js";
 import { timePanel } from "./time.js";
 
 const FIRST = 2048; // the minibatch that is shown first, 32 times the base, as the paper's largest
-
-/** Puts this demo's own style sheet on the page and waits for it. */
-function openStyle(href) {
-  return new Promise((resolve, reject) => {
-    const link = Object.assign(element("link"), { rel: "stylesheet", href });
-    link.onload = resolve;
-    link.onerror = () => reject(new Error(`${href} could not be fetched.`));
-    document.head.append(link);
-  });
-}
 
 /** Fetches what is stored; `folder` is the address of this demo's files, ending in a slash. */
 export async function load(folder) {

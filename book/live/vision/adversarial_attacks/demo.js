@@ -3,7 +3,7 @@
 
 import { button, element, slider } from "../../kit/controls.js";
 import { createPad } from "../../kit/pad.js";
-import { fetchJson, openGraph, report } from "../../kit/session.js";
+import { fetchJson, openGraph, openStyle, report } from "../../kit/session.js";
 import { inTurn } from "../../kit/turns.js";
 import { ATTACKS, attack, read } from "./attack.js";
 import { CANVAS, SAMPLES, SIDE, toImage } from "./digit.js";
@@ -130,16 +130,6 @@ function digitPanel(stage, graphs) {
   );
   pad.set(SAMPLES[FIRST]);
   return update();
-}
-
-/** Puts this demo's own style sheet on the page and waits for it. */
-function openStyle(href) {
-  return new Promise((resolve, reject) => {
-    const link = Object.assign(element("link"), { rel: "stylesheet", href });
-    link.onload = resolve;
-    link.onerror = () => reject(new Error(`${href} could not be fetched.`));
-    document.head.append(link);
-  });
 }
 
 /** Fetches the networks; `folder` is the address of this demo's files, ending in a slash. */
