@@ -18,20 +18,23 @@ async function startLive(region) {
   const poster = region.querySelector(".live-poster");
   const demo = document.createElement("div");
   demo.className = "live-demo";
-  if (typeof WebAssembly !== "object") {
-    button.hidden = true;
-    status.textContent =
-      "This browser cannot run WebAssembly, which the live model needs. Any browser of the last " +
-      "few years can, unless it is switched off.";
-    return;
-  }
   button.disabled = true;
-  status.textContent = "Fetching the model and its runtime, about 4 MB, once …";
+  status.textContent = "Fetching the live model …";
   try {
     const folder = new URL(region.dataset.live, document.baseURI).href;
     const kit = new URL(region.dataset.kit, document.baseURI).href;
     await loadStyle(`${kit}kit.css`);
-    const { load, start } = await import(`${folder}demo.js`);
+    const { load, start, hasNetwork = true } = await import(`${folder}demo.js`);
+    if (hasNetwork) {
+      if (typeof WebAssembly !== "object") {
+        button.hidden = true;
+        status.textContent =
+          "This browser cannot run WebAssembly, which the live model needs. Any browser of the " +
+          "last few years can, unless it is switched off.";
+        return;
+      }
+      status.textContent = "Fetching the model and its runtime, about 4 MB, once …";
+    }
     const model = await load(folder);
     status.textContent = "";
     poster.hidden = true;

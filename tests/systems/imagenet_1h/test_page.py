@@ -344,6 +344,12 @@ def test_a_file_that_does_not_arrive_is_a_sentence_and_can_be_tried_again(visit:
     page.wait_for_selector('.live[data-state="running"]')
 
 
+def test_it_needs_no_webassembly(visit: Visit) -> None:
+    visit.context.add_init_script("delete window.WebAssembly")
+    start_live(visit, CHAPTER)
+    assert not [path for path in visit.answers if "onnxruntime" in path]
+
+
 # ---------------------------------------------------------------- whom it serves
 
 

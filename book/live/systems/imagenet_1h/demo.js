@@ -8,6 +8,7 @@ import { fetchJson, openStyle } from "../../kit/session.js";
 import { curvesPanel } from "./curves.js";
 import { timePanel } from "./time.js";
 
+export const hasNetwork = false; // so no WebAssembly is needed
 const FIRST = 2048; // the minibatch that is shown first, 32 times the base, as the paper's largest
 
 /** Fetches what is stored; `folder` is the address of this demo's files, ending in a slash. */
