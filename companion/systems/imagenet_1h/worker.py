@@ -102,7 +102,7 @@ def train_on(run: Run, all_reduce: Callable[[Tensor], object], every: int) -> No
         except RuntimeError as error:
             raise ConnectionError(
                 f"another worker is gone or silent at step {run.step}, see what it wrote; torchrun "
-                f"starts all of them again while --max-restarts lasts ({error})"
+                "starts all of them again while --max-restarts lasts"
             ) from error
         summed = time.perf_counter()
         computing, sending = computing + added - started, sending + summed - added
