@@ -158,6 +158,7 @@ class Block(nn.Module):
         return (images + self.norm2(self.conv2(hidden))).relu()
 
 
+# %%
 block = Block(8)
 hidden = torch.rand(4, 8, 14, 14, generator=generator(0, "hidden"))
 assert torch.equal(block(hidden), hidden)
@@ -438,6 +439,7 @@ def start_two(name, **options):
     return run.load_trained(path, short)[0]
 
 
+# %%
 alone, _ = train.train(source, short, seed=0)
 if SIZE == "smoke":
     print("smoke size: workers are started once, below")
@@ -510,6 +512,7 @@ def ring(vectors):
     return [torch.cat(part) for part in pieces], sent
 
 
+# %%
 vectors = list(torch.randn(4, 1000, generator=generator(0, "ring")))
 sums, sent = ring(vectors)
 assert all(torch.allclose(part, sum(vectors), atol=1e-5) for part in sums)
@@ -540,15 +543,22 @@ if SIZE == "smoke":
         ]
         for workers in (2, 4)
     }
-    scaling = {"alone": 4000.0, "together": 7200.0, "efficiency": 0.9}
+    scaling = {1: {"alone": 4000.0, "together": 7200.0, "efficiency": 0.9}}
 else:
     times = {
         workers: measure.measure_all_reduce(workers, sizes, repeats=5, **quiet)
         for workers in (2, 4)
     }
-    scaling = measure.measure_scaling(2, **quiet)
-print(f"one worker {scaling['alone']:,.0f} images a second,", end=" ")
-print(f"two {scaling['together']:,.0f}: efficiency {scaling['efficiency']:.0%}")
+    scaling = {
+        shares: measure.measure_scaling(2, shares=shares, steps=steps, **quiet)
+        for shares, steps in ((1, 50), (16, 4))
+    }
+
+# %%
+for shares, record in scaling.items():
+    print(f"{64 * shares:5,} samples a worker between all-reduces:", end=" ")
+    print(f"one {record['alone']:,.0f} images a second,", end=" ")
+    print(f"two {record['together']:,.0f}: {record['efficiency']:.0%}")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.0), sharey=True)
@@ -639,6 +649,7 @@ def test_errors(arm):
     return [run["metrics"]["test"] for run in runs]
 
 
+# %%
 figure, axis = plt.subplots(figsize=(6.4, 3.2))
 places = np.arange(1 + len(claim.BATCHES))
 for number, recipe in enumerate(claim.RECIPES):
@@ -717,7 +728,7 @@ print(f"bandwidth {here.bandwidth / 1e9:.1f} GB a second")
 
 OURS = 4 * sum(weight.numel() for weight in trained.parameters())  # bytes
 RESNET_50 = 4 * 25_557_032
-share_seconds = 64 / scaling["alone"]
+share_seconds = 64 / scaling[1]["alone"]
 ethernet = cost.Link(latency=50e-6, bandwidth=50e9 / 8)  # assumed: 50 Gbit/s
 cases = {
     "this network, this machine": (share_seconds, OURS, here, 0.0),
@@ -729,16 +740,9 @@ cases = {
 workers = [2**power for power in range(9)]
 figure, axis = plt.subplots(figsize=(6.4, 3.2))
 for name, (seconds, size, link, overlap) in cases.items():
+    options = {"algorithm": "halving-doubling", "overlap": overlap}
     predicted = [
-        100
-        * cost.efficiency(
-            seconds,
-            size,
-            count,
-            link,
-            algorithm="halving-doubling",
-            overlap=overlap,
-        )
+        100 * cost.efficiency(seconds, size, count, link, **options)
         for count in workers
     ]
     axis.plot(workers, predicted, "o-", ms=3, label=name)

@@ -53,17 +53,20 @@ def measure_all_reduce(
 def measure_scaling(
     world_size: int = 2,
     *,
+    shares: int = 1,
     steps: int = 50,
     repeats: int = 7,
     time_limit: float = 60,
     show: Callable[[str], None] = print,
 ) -> Record:
-    """Images a second of one worker alone and of all together, n = 64 a worker, in turns.
+    """Images a second of one worker alone and of all together, in turns.
 
-    The record holds ``alone`` and ``together``, and ``efficiency``, the median over the repeats of
+    A worker computes the gradients of ``shares`` shares of 64 between two all-reduces. The record
+    holds ``alone`` and ``together``, and ``efficiency``, the median over the repeats of
     together / (p alone). While one works alone the others sleep. Raises what ``run_workers`` does.
     """
     arguments = ["scaling", "--repeats", str(repeats), "--steps", str(steps)]
+    arguments += ["--shares", str(shares)]
     return _measured("scaling", world_size, arguments, time_limit, show)[0]
 
 
@@ -109,7 +112,7 @@ def time_all_reduces(sizes: Sequence[int], algorithms: Sequence[str], repeats: i
                 )
 
 
-def time_training(steps: int, repeats: int) -> None:
+def time_training(shares: int, steps: int, repeats: int) -> None:
     """Report images a second of worker 0 alone and of all."""
     rank, world_size = dist.get_rank(), dist.get_world_size()
     settings = train.SETTINGS["laptop"]
@@ -117,14 +120,16 @@ def time_training(steps: int, repeats: int) -> None:
     network = train.new_network(settings, 0)
     optimizer = train.make_optimizer(network, settings)
     row = gradient_row(network)
-    samples = data.draw_epoch(0, 0, settings.share * world_size, len(source))
+    each = settings.share * shares  # samples a worker
+    samples = data.draw_epoch(0, 0, each * world_size, len(source))
 
     def seconds(workers: int) -> float:
         dist.barrier()
         started = time.perf_counter()
         for _ in range(steps if rank < workers else 0):
-            minibatch = samples[: settings.share * workers]
-            add_own_shares(network, source, minibatch, workers, [rank], row)
+            own = range(rank, workers * shares, workers)
+            minibatch = samples[: each * workers]
+            add_own_shares(network, source, minibatch, workers * shares, own, row)
             if workers > 1:
                 dist.all_reduce(row)
             optimizer.step()
@@ -134,8 +139,8 @@ def time_training(steps: int, repeats: int) -> None:
     seconds(1), seconds(world_size)  # warm up
     alone, together = [], []
     for _ in range(repeats):
-        alone.append(steps * settings.share / seconds(1))
-        together.append(steps * settings.share * world_size / seconds(world_size))
+        alone.append(steps * each / seconds(1))
+        together.append(steps * each * world_size / seconds(world_size))
     ratios = [both / world_size / one for one, both in zip(alone, together, strict=True)]
     if rank == 0:
         meeting.report(
@@ -153,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="One worker of a measurement.")
     parser.add_argument("what", choices=("all-reduce", "scaling"))
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--shares", type=int, default=1)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2**20])
     parser.add_argument("--algorithms", choices=ALL_REDUCE, nargs="+", default=[*ALL_REDUCE])
@@ -163,7 +169,7 @@ def main() -> None:
         if options.what == "all-reduce":
             time_all_reduces(options.sizes, options.algorithms, options.repeats)
         else:
-            time_training(options.steps, options.repeats)
+            time_training(options.shares, options.steps, options.repeats)
     except (meeting.Refused, ValueError) as error:
         meeting.give_up(error, together=True)
     dist.destroy_process_group()
