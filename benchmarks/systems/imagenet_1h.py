@@ -40,11 +40,14 @@ def step_seconds() -> float:
 
 def time_scaling() -> None:
     """Images a second by workers, and how that grows."""
-    for world_size in (2, 4):
-        found = measure.measure_scaling(world_size, time_limit=LIMIT, show=quiet)
+    for world_size, shares, steps in ((2, 1, 50), (2, 16, 4), (4, 1, 50)):
+        found = measure.measure_scaling(
+            world_size, shares=shares, steps=steps, time_limit=LIMIT, show=quiet
+        )
         print(
-            f"{world_size} workers: {found['together']:7,.0f} images/s, one alone "
-            f"{found['alone']:7,.0f}: {found['efficiency']:.1%} efficient{crowded(world_size)}"
+            f"{world_size} workers, {64 * shares:,} samples each a step: {found['together']:7,.0f} "
+            f"images/s, one alone {found['alone']:7,.0f}: {found['efficiency']:.1%} "
+            f"efficient{crowded(world_size)}"
         )
 
 

@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 140 for the exercises |
-# | Machine time | MACHINE |
+# | Machine time | 10 minutes, 5 of them the main training, on two cores that had other work as well |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); what a convolution is |
 # | Paper | Goyal et al. {cite}`goyal2017` |
@@ -54,6 +54,8 @@ from companion.systems.imagenet_1h import measure, model, run, shipped, train
 
 # %%
 use_style()
+# Layers this small are faster on one thread than on two that must meet.
+torch.set_num_threads(1)
 SIZE = current_size()
 SETTINGS = train.SETTINGS[SIZE]
 print(f"size {SIZE}: {SETTINGS.epochs} epochs of {SETTINGS.samples:,} samples,")
@@ -235,9 +237,10 @@ for k in (2, 8, 32):
     print(f"k = {k:2}             ", *(f"{value:8.2f}" for value in found))
 
 # %% [markdown]
-# At the very first step the large step lands close by. After a hundred small steps, when the network begins to tell the digits
-# apart and changes fastest, 32 small steps and one large step end nearly as far from each other as the small ones went, and
-# after 400 twice as far. In the trained network they are near again. So the *if* fails early, though not first of all.
+# From the first weights the large step lands fairly close by, and after a hundred small steps still. After 400, when the
+# network begins to tell the digits apart and changes fastest, it does not: two small steps and one large one end as far from
+# each other as the small ones went, and 32 end more than three times as far. In the trained network they are near again. So
+# the *if* fails early, though not first of all.
 #
 # ### Gradual warm-up
 #
@@ -760,7 +763,14 @@ show(
 )
 
 # %% [markdown]
-# COST_TEXT
+# Two workers were 73% efficient with 64 samples each between all-reduces, and 81% with 1,024: less than the 85% that we had
+# hoped for. The all-reduces take part of it; where the rest goes we have not found.
+#
+# The two kinds of network meet different limits. This chapter's gradient is 79 kB, which take no time to send; but sixteen rounds
+# of 0.4 ms are half as long as the 13 ms of computing. ResNet-50's is 102 MB: at 50 Gbit/s they take 33 ms, of a step that we
+# assume to compute for 250; behind half of the computing they would vanish. Its seconds, the 50 microseconds a round, and
+# a link of its own for every pair are our assumptions. The model knows of no straggler, no crowded switch and no slow disk.
+# So 100% is no forecast, and the paper's 90%, which was measured, is no contradiction.
 
 # %% [markdown]
 # ## The claim, measured
@@ -768,15 +778,16 @@ show(
 # *At a batch of 2,048, 32 times the base batch, the linear rule with gradual warm-up errs on fewer test digits than the rule
 # alone.*
 #
-# The base rate is the paper's, 0.1, for our base batch of 64; at 2,048 the rule makes 3.2 of it, as in the paper. The warm-up
-# is the paper's share of the run, 2 of 36 epochs for 5 of 90. Nothing is chosen per arm. Here is one seed of method and
-# baseline; the table has all of them, made by the same function, `claim.experiment`.
+# The base rate is 0.1, the number that the paper has for its base batch of 256, here for ours of 64; at 2,048 the rule makes
+# 3.2 of it. The warm-up
+# is the paper's share of the run, 2 of 36 epochs for 5 of 90. Nothing is chosen per arm. The method's seed 0 is the
+# second run of "Train it"; here is the baseline's. The table has all of them, made by the same function, `claim.experiment`.
 
 # %%
-for arm in (claim.CLAIM.method, claim.CLAIM.baseline):
-    result = claim.experiment(arm, 0, SIZE, claim.BASE_RATE)
-    print(f"{arm:24} seed 0: {result['test']:.1f}% test errors,", end=" ")
-    print(f"highest loss {result['highest']:.1f}")
+arm = claim.CLAIM.baseline
+result = claim.experiment(arm, 0, SIZE, claim.BASE_RATE)
+print(f"{arm}, seed 0: {result['test']:.1f}% test errors,", end=" ")
+print(f"highest loss {result['highest']:.1f}")
 
 # %%
 display(HTML(claims.table_html(recorded)))
@@ -793,11 +804,15 @@ display(HTML(claims.table_html(recorded)))
 # breaks at 4,096*, where even the old rate is better.
 #
 # *What breaks is the rate.* From a base of 0.025, 4,096 samples a step reach 5.2% and 2,048 reach 3.6% (three seeds). At 64
-# that base rate is 0.6 points worse on validation, so a small minibatch does not tell you how far its rate will carry. The paper's
-# tuned 0.1 for 256 left room for a factor of 32; ours for 64 leaves room for 8.
+# that base rate is 0.6 points worse on validation, so a small minibatch does not tell you how far its rate will carry. Per
+# sample, 0.025 for 64 is what the paper's 0.1 for 256 is; our 0.1 for 64 is four times that, and has room for a factor of 8.
 #
 # Why so soon? 2,048 samples a step make 288 steps here, 8,192 in the paper 14,000. And digits are easy: the samples' gradients
 # soon agree, so that a larger minibatch tells the network little that a smaller one does not.
+#
+# *Near its end training is chaotic.* The same seed, settings and code ended at 5.4% in "Train it" and at 8.1% in the table,
+# whose runs were made on another machine: the last digits of a sum grew into another run. At 64 they agree within a digit or
+# two of a thousand.
 #
 # *How these settings came about.* A first version ran 12 epochs, with a base rate of 0.4 that was a third of a point ahead on
 # validation at 64. At 2,048 it failed in its first two runs (90 and 77% test errors). We then took the paper's base rate;

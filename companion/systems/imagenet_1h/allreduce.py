@@ -66,8 +66,8 @@ def halving_doubling_all_reduce(tensor: Shaped[Tensor, "..."]) -> Traffic:
     In each round two workers share what they hold: each sends one half and adds the other. Then the
     partner is twice as far away and what is shared half as long, until a worker holds the finished
     sum of one p-th. The same pairs in reverse give the halves back. Raises ``ValueError`` when the
-    number of workers is not a power of two (the paper then uses the binary blocks algorithm: blocks
-    of powers of two, and two rounds more between them), or when the tensor is not contiguous.
+    number of workers is not a power of two (the paper's binary blocks algorithm then works on
+    blocks of powers of two), or when the tensor is not contiguous.
     """
     rank, world_size = dist.get_rank(), dist.get_world_size()
     if world_size & (world_size - 1):

@@ -1,8 +1,9 @@
 """Chapter 5.3, the claim: does one base rate serve every batch, with the linear rule and warm-up?
 
-Nothing is tuned again for a larger batch: that is the paper's point. So there is one base rate, the
-paper's 0.1 for the base batch, and one warm-up, the paper's 5 of 90 epochs, which are 2 of 36. Two
-studies show other base rates, at a batch of 64 and at those where 0.1 comes to its end.
+Nothing is tuned again for a larger batch: that is the paper's point. So there is one base rate,
+0.1, the number that the paper has for a batch of 256, here for ours of 64; and one warm-up, 5 of 90
+epochs in the paper and 2 of 36 here. Two studies show other base rates, at a batch of 64 and at
+those where 0.1 comes to its end.
 """
 
 import dataclasses

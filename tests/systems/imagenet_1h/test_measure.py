@@ -35,7 +35,7 @@ def test_every_size_and_algorithm_is_timed_and_counted(tmp_path):
 
 def time_training(rank):
     meeting.meet("cpu", 30)
-    measure.time_training(steps=2, repeats=3)
+    measure.time_training(shares=2, steps=2, repeats=3)
     dist.destroy_process_group()
 
 
