@@ -626,8 +626,9 @@ show(
 )
 
 # %% [markdown]
-# A healthy run: the large minibatch starts more slowly, catches up soon after the warm-up, and from there on the two curves
-# lie on each other, with a step down at each fall of the rate. Three ways it goes wrong:
+# In a healthy run the large minibatch starts more slowly, catches up soon after the warm-up, and then follows the small one's
+# curve, with a step down at each fall of the rate. 512 does so, as the live page at the end shows. 2,048 does not quite: it
+# stays above. Three ways it goes wrong:
 #
 # | You see | It is | Do |
 # |---|---|---|
@@ -836,7 +837,7 @@ display(HTML(claims.table_html(recorded)))
 # | Images | 1.28 million photographs, 1,000 classes | 3,500 digits drawn afresh, 10 classes | an easy task: differences are tenths of a point |
 # | Network | ResNet-50, 25.6 million weights | 19,810 weights | the gradient is a few kilobytes: latency, not bandwidth, is what communication costs |
 # | Workers | 256 graphics cards on 32 machines | 2 processes; up to 64 played by one | no slow network, no straggler |
-# | Minibatch | 256 to 65,536, 32 samples a worker | 64 to 4,096, 64 a worker | none: it is the factor that counts |
+# | Minibatch | 256 to 8,192 and beyond, 32 samples a worker | 64 to 4,096, 64 a worker | none: it is the factor that counts |
 # | Training | 90 epochs, warm-up over 5 | 36 epochs of 16,384 samples, warm-up over 2 | the large minibatches take few steps in all |
 #
 # The paper's size is one setting away: `COURSE_SIZE=gpu` builds ResNet-50 as the paper starts it, and
