@@ -138,6 +138,7 @@ def test_a_notebook_without_source_and_a_damaged_notebook_are_named(tmp_path, so
         ("print('/ho' + 'me/ada/course')", "Cell 1 shows the local path '/home/ada/course'"),
         ("print('x' * 1_000_000)", r"would have 1,0.* bytes.*of cells 1\."),
         ("import os; os._exit(1)", "kernel died"),
+        ("open('it_ran', 'w')\n" * 26, "Code cell 1 has 26 lines"),
     ],
 )
 def test_a_run_that_cannot_be_kept_leaves_the_old_notebook(tmp_path, capsys, cell, message):

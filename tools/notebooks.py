@@ -244,6 +244,9 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 def execute(path: Path) -> str:
     """Run a chapter at laptop size and keep its outputs; on any fault the old notebook stays."""
+    # What the contracts say of the text can be said before a run of a quarter of an hour.
+    if found := contracts.length_faults(read_source(path.with_suffix(".py"))):
+        raise NotebookFault("\n".join(found))
     notebook, usage, minutes = run(path, "laptop")
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     notebook.metadata["course"] = {
