@@ -1,0 +1,1 @@
+"""Chapters of part 4: reinforcement learning."""
