@@ -149,7 +149,7 @@ def derivative(state: State, torques: Float[np.ndarray, "2 worlds"]) -> State:
 
 
 def energy(state: State) -> Float[np.ndarray, " worlds"]:
-    """Kinetic and potential energy in joules, above hanging at rest. Used to check the equations."""
+    """Joules above hanging at rest, of motion and of height; it tests the equations."""
     trunk, legs, trunk_speed, legs_speed = state
     kinetic = (
         (TRUNK_MASS / 3 + LEGS_MASS) * TRUNK_LENGTH**2 * trunk_speed**2 / 2
