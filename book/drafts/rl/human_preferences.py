@@ -1,0 +1,298 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Learning from human preferences: a reward that nobody wrote
+#
+# You will teach a gymnast a handstand without ever saying what one is, by choosing the better of two clips some hundred
+# times; see what becomes of the policy when the chooser sees too little, and then choose yourself.
+#
+# | | |
+# |---|---|
+# | Your time | 100 minutes, and 140 for the exercises |
+# | Machine time | TODO minutes, TODO of them the main training, on two cores |
+# | Level | 2 of 3 |
+# | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); expectation, Gaussians. Reinforcement learning is built here |
+# | Paper | Christiano et al. {cite}`christiano2017` |
+#
+# To run it yourself, open this notebook in JupyterLab with `make lab`; [the guide](../../guide/run) has the other
+# ways, Colab among them. The first cell checks that the course's package is there.
+
+# %%
+import importlib.util
+
+if importlib.util.find_spec("companion") is None:
+    raise ModuleNotFoundError(
+        "This chapter needs the course's package: run `pip install -e .` in "
+        "the course's folder, then restart the kernel."
+    )
+
+# %%
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import HTML, display
+from torch import nn
+
+from companion import claims
+from companion.figures import PALETTE, show, use_style
+from companion.rl import ppo
+from companion.rl.human_preferences import claim, data, drawing, gymnast
+from companion.rl.human_preferences import labeller as human
+from companion.rl.human_preferences import model, train
+from companion.seeds import generator, numpy_generator
+from companion.size import current_size
+
+# %%
+use_style()
+# Networks this small are faster on one thread than on two that must meet.
+torch.set_num_threads(1)
+SIZE = current_size()
+SETTINGS = train.SETTINGS[SIZE]
+print(f"size {SIZE}: {SETTINGS.labels} labels, TODO steps in the world")
+
+# %% [markdown]
+# ## Why 2017 cared
+#
+# Reinforcement learning needs a reward, and a reward has to be written down. For a game there is a score. For a backflip,
+# or for a polite answer, you know a good one when you see it and cannot write the formula; and what you write instead will
+# be taken at its word.
+#
+# The survey {cite}`tyantov2017` describes the way out that OpenAI and DeepMind proposed together: a person is shown two
+# short clips of what the agent does and says which is better; from such answers an algorithm learns what the person wants,
+# and the agent learns to do it. The survey puts the amount at 900 bits, one for each answer. It also warns that people must
+# take care what it is they teach: in one experiment the person believed that the hand was grasping the object, when it had
+# only been moved between object and camera.
+#
+# The paper {cite}`christiano2017` taught simulated robots with 700 answers nearly as well as with their true reward, in eight
+# tasks, when the answers came from a program that knows the true reward; and a backflip, of which nobody had a reward, with
+# 900 from a person in under an hour. Two clips at a time is the idea that lasted. It is how chatbots were taught manners.
+#
+# Our questions: How near do 700 answers come to the true reward? Does it matter which clips are compared? And what goes
+# wrong?
+
+# %% [markdown]
+# ## The data
+#
+# There is none. The policy makes it, and somebody judges it. So we need a world in which behaviour is worth looking at.
+# Ours is a gymnast of two rods, trunk and legs, on a high bar. The hands can twist the bar, the hip can bend; neither is
+# strong enough to lift the body from rest, so that anything worth seeing has to be swung up to. An action is two numbers
+# between −1 and 1, twenty times a second; an observation is the cosines and sines of the two angles and their speeds.
+
+# %%
+world = gymnast.Gymnast(num_envs=32)
+observations, _ = world.reset(seed=0)
+print("observations", observations.shape, gymnast.OBSERVATION_NAMES)
+stream = numpy_generator(0, "thrash")
+seen, done = [], []
+for step in range(gymnast.EPISODE_STEPS):
+    actions = stream.uniform(-1, 1, (32, 2)).astype(np.float32)
+    seen.append(observations)
+    done.append(actions)
+    observations, rewards, terminated, truncated, infos = world.step(actions)
+seen, done = np.stack(seen), np.stack(done)  # (steps, worlds, …)
+print("one episode of all:", seen.shape, "cut:", truncated.all())
+
+# %% [markdown]
+# Every episode lasts 5 s, whatever happens. That is a rule of the paper and not a detail: where an episode ends when the robot
+# falls, its length alone tells good from bad, and the learner gets a reward that nobody gave.
+#
+# A **clip** is 1.5 s from within an episode: 30 observations and actions.
+
+# %%
+ended = np.zeros(seen.shape[:2], dtype=bool)
+ended[-1] = True
+clips = data.cut_clips(seen, done, ended, 30, 200, stream)
+first, second = clips[:100], clips[100:]
+print(len(first), "pairs of clips:", first.observations.shape[1:])
+
+# %%
+# TODO: drawing.show_pair(first[:1], second[:1], …)
+
+# %% [markdown]
+# Which of the two is better? That depends on what you want. To measure anything we need somebody who always wants the same:
+# a **synthetic labeller**, who prefers the clip with the larger sum of a true reward, TODO what it is. One answer in ten is
+# a guess, as with people who look away. The learner never sees the reward, only the answers.
+
+# %%
+labeller = data.SyntheticLabeller(gymnast.handstand, numpy_generator(0, "answers"))
+comparisons = labeller.compare(first, second)
+print("first better:", int((comparisons.preferences == 1).sum()), "of 100")
+print("answered twice, and not alike:", comparisons.contradictions())
+
+# %% [markdown]
+# ## The trivial baseline
+#
+# TODO: hanging still, random torques; a constant reward.
+
+# %%
+# TODO references
+
+# %% [markdown]
+# ## Build it
+#
+# ### From a choice to a reward
+#
+# Suppose that there is a reward $\hat r$, and that a clip $\sigma$ is worth the sum of its steps. Bradley and Terry's model
+# {cite}`bradley1952`, made for games and tastings, says how probable it is that $\sigma^1$ is preferred:
+#
+# $$\hat P[\sigma^1 \succ \sigma^2] = \frac{\exp \sum_t \hat r(o^1_t, a^1_t)}{\exp \sum_t \hat r(o^1_t, a^1_t) + \exp \sum_t \hat
+# r(o^2_t, a^2_t)}$$
+#
+# which is a sigmoid of the difference of the sums. A difference of 1 means that three in four would agree. People also press
+# the wrong key, however clear the case. So the paper takes every tenth answer to be a guess: the probability is squeezed into
+# 0.05 … 0.95, and no single answer can cost the learner everything.
+
+
+# %%
+def preference_probability(first_return, second_return, error=0.1):
+    """That the first clip is preferred, given both sums of reward."""
+    certain = torch.sigmoid(first_return - second_return)
+    return (1 - error) * certain + error / 2
+
+
+sums = torch.tensor([0.0, 1.0, 3.0, 100.0])
+for value, found in zip(sums, preference_probability(sums, sums * 0), strict=True):
+    print(f"ahead by {value:5.1f}: preferred with probability {found:.3f}")
+assert torch.equal(
+    preference_probability(sums, sums * 0),
+    model.preference_probability(sums, sums * 0),
+)
+
+# %% [markdown]
+# The loss is the cross-entropy between this probability and the answer $\mu$, which puts all weight on the first clip (1), on
+# the second (0), or half on each when they are equally good (0.5):
+#
+# $$\mathcal L = -\sum_{(\sigma^1, \sigma^2, \mu)} \mu \log \hat P[\sigma^1 \succ \sigma^2] + (1 - \mu) \log \hat P[\sigma^2 \succ
+# \sigma^1]$$
+#
+# Its slope shows who teaches whom. We nudge every step's reward of the first clip by the same amount and let autograd answer.
+
+# %%
+# How the loss pulls at the first clip's sum, given the answer "first".
+difference = torch.linspace(-8, 8, 161, requires_grad=True)
+loss = model.cross_entropy(
+    preference_probability(difference, torch.zeros(161)), torch.ones(161)
+)
+(pull,) = torch.autograd.grad(loss.sum(), difference)
+without = torch.sigmoid(difference.detach()) - 1
+figure, axis = plt.subplots(figsize=(6.4, 2.6))
+axis.plot(difference.detach(), -pull, label="one answer in ten a guess")
+axis.plot(difference.detach(), -without, "--", label="every answer meant")
+axis.set(
+    xlabel="first clip's sum less the second's", ylabel="pull of the answer"
+)
+axis.legend()
+show(
+    figure,
+    "Two curves over the difference of sums. The dashed one stays at 1 on the "
+    "left; the solid one rises to the middle and falls to zero on both sides.",
+    "How hard the answer “the first is better” pulls at the first clip's sum. "
+    "If answers may be guesses, one against all others is not believed.",
+)
+
+# %% [markdown]
+# Two things this loss cannot see. Add a constant to $\hat r$, and both sums of equally long clips grow alike: the constant is free.
+# And where answers are nearly certain, multiplying $\hat r$ changes little. So a learned reward is to be compared with a true
+# one by **correlation**, which ignores both.
+#
+# The sum matters. Public versions have taken the mean over the clip; with 30 steps that shrinks the difference thirtyfold, so that
+# the network must make its rewards thirty times as large to say the same.
+#
+# ### Three rewards and what they disagree on
+#
+# A network with two layers of 64 gives every step a reward. The paper trains several, each on its own **bootstrap** sample,
+# drawn from all comparisons with replacement. Each member is normalised to mean 0 and standard deviation 1 on what the policy
+# does now, since its constant and factor are anybody's guess; then they are averaged.
+
+# %%
+ensemble = model.RewardEnsemble(6, 2, generator=generator(0, "ensemble"))
+inputs = torch.tensor(seen), torch.tensor(done)
+print("members, steps, worlds:", tuple(ensemble.rewards(*inputs).shape))
+ensemble.normalise(*inputs)
+before = ensemble.normalised(*inputs)
+with torch.no_grad():  # another constant and factor for member 0
+    ensemble.weights[-1][0] *= 5.0
+    ensemble.biases[-1][0] += 7.0
+ensemble.normalise(*inputs)
+assert torch.allclose(before, ensemble.normalised(*inputs), atol=1e-4)
+
+# %% [markdown]
+# The last line holds only because of the normalisation: without it a member that happens to be five times as large
+# would have five votes.
+#
+# Members that saw different answers agree where answers are plenty. Where they do not agree, an answer is worth most. So of
+# many candidate pairs, ten times as many as are to be asked, we ask those with the largest variance over members of $\hat P$.
+
+# %%
+# TODO disagreement example
+
+# %% [markdown]
+# ### A policy that climbs any reward
+#
+# The policy is a Gaussian: a small network gives the mean action, and a standard deviation is learned. It acts in 32 worlds at
+# once; then it is moved so that actions which turned out better than expected become more probable.
+#
+# *Better than expected* is the **advantage**. A second network estimates the value $V(o)$, the discounted sum of rewards to
+# come. One step later we know more: $\delta_t = r_t + \gamma V(o_{t+1}) - V(o_t)$ is by how much things went better than
+# thought. Generalised advantage estimation {cite}`schulman2015` adds the surprises that follow, each counting
+# $\gamma\lambda$ as much as the one before:
+#
+# $$A_t = \delta_t + \gamma\lambda A_{t+1}$$
+#
+# At the end of an episode one has to know why it ended. When the world is over (**terminated**), nothing follows and
+# $V(o_{t+1})$ is 0. When only time is up (**truncated**), as always here, the gymnast would have gone on, and
+# $V(o_{t+1})$ stands for that. In both cases the sum stops there. To confuse the two is the most common mistake of public
+# versions.
+
+
+# %%
+def advantages(rewards, values, next_values, terminated, ended, gamma, lam):
+    """GAE (steps, worlds), backwards in time."""
+    found = torch.zeros_like(rewards)
+    following = torch.zeros_like(rewards[0])
+    for step in reversed(range(len(rewards))):
+        future = gamma * next_values[step] * ~terminated[step]
+        surprise = rewards[step] + future - values[step]
+        following = surprise + gamma * lam * following * ~ended[step]
+        found[step] = following
+    return found
+
+
+# TODO compare with ppo.advantages
+
+# %% [markdown]
+# The update is PPO's {cite}`schulman2017`. The same rollout is used for several passes, so the policy moves away from the one
+# that acted. With $\rho$ the ratio of the action's probability now to then, the loss is
+#
+# $$-\min\big(\rho A,\; \operatorname{clip}(\rho, 1 - \epsilon, 1 + \epsilon)\, A\big)$$
+#
+# which rewards a move only up to $\epsilon$: past it the slope is zero.
+
+
+# %%
+def clipped_loss(log_probabilities, old, advantages, clip=0.2):
+    """PPO's loss, by sample."""
+    ratio = (log_probabilities - old).exp()
+    within = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.minimum(ratio * advantages, within * advantages)
+
+
+# TODO compare
+# %% [markdown]
+# ### In turn
+#
+# TODO: the loop, label schedule
+
+# %% [markdown]
+# ## Train it
