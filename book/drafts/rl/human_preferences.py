@@ -269,7 +269,21 @@ def advantages(rewards, values, next_values, terminated, ended, gamma, lam):
     return found
 
 
-# TODO compare with ppo.advantages
+learner = ppo.Learner(gymnast.Gymnast(32), ppo.Settings(), seed=0)
+rollout = learner.collect()
+ended = rollout.terminated | rollout.truncated
+ours = advantages(
+    rollout.rewards,
+    rollout.values,
+    rollout.next_values,
+    rollout.terminated,
+    ended,
+    gamma=0.99,
+    lam=0.95,
+)
+theirs = ppo.advantages(rollout, gamma=0.99, gae_lambda=0.95)
+assert torch.allclose(ours, theirs, atol=1e-5)
+print("advantages", tuple(ours.shape), "episodes cut:", int(ended.sum()))
 
 # %% [markdown]
 # The update is PPO's {cite}`schulman2017`. The same rollout is used for several passes, so the policy moves away from the one
@@ -288,11 +302,86 @@ def clipped_loss(log_probabilities, old, advantages, clip=0.2):
     return -torch.minimum(ratio * advantages, within * advantages)
 
 
-# TODO compare
+shift = torch.linspace(-1, 1, 9, requires_grad=True)  # of log-probabilities
+for advantage in (1.0, -1.0):
+    loss = clipped_loss(shift, torch.zeros(9), torch.full((9,), advantage))
+    (slope,) = torch.autograd.grad(loss.sum(), shift)
+    print(f"A = {advantage:+.0f}, slope:", *(f"{x:5.2f}" for x in slope))
+ours = clipped_loss(shift, torch.zeros(9), torch.ones(9)).mean()
+assert torch.equal(
+    ours, ppo.clipped_loss(shift, torch.zeros(9), torch.ones(9), 0.2)
+)
+
 # %% [markdown]
+# From left to right the action goes from less to more probable than when it was taken. A good action (first row) pulls until
+# it is a fifth more probable, then no more; a bad one until it is a fifth less. The critic learns by the squared error. The course
+# keeps this learner in `companion.rl.ppo`, since more chapters use it; observations are standardised there, by statistics
+# that are saved with the weights.
+#
 # ### In turn
 #
-# TODO: the loop, label schedule
+# Now both learn, each from what the other does. The policy acts; clips of it are compared; the reward is fitted to all answers
+# so far; the policy improves on that reward; and what it does next shows where the reward is wrong. A quarter of the answers is
+# given at the start, about the untrained policy. The others come at a rate that falls like $h / (t + h)$: early answers teach
+# more, but only later clips show what the policy will do.
+
+
+# %%
+def learn_in_turn(world, labeller, settings, seed):
+    """The policy, and its true return by iteration."""
+    learner = ppo.Learner(world, settings.ppo, seed)
+    ensemble = train.new_ensemble(world, settings, seed)
+    comparisons, counts = train.nothing_asked(world, settings)
+    returns = []
+    for iteration in range(settings.iterations):
+        rollout = learner.collect()
+        returns.append(rollout.rewards.sum(dim=0).mean().item())
+        # TODO
+        rollout.rewards = ensemble.normalised(
+            rollout.observations, rollout.actions
+        )
+        learner.update(rollout)
+    return learner.policy, returns
 
 # %% [markdown]
 # ## Train it
+#
+# TODO sentence on size and time.
+
+# %%
+labeller = data.SyntheticLabeller(gymnast.handstand)
+run = train.train(
+    gymnast.Gymnast(64), labeller, SETTINGS, seed=0, label="700 answers"
+)
+ceiling = train.train(
+    gymnast.Gymnast(64), None, SETTINGS, seed=0, label="true reward"
+)
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.6))
+for name, history in (("answers", run.history), ("true", ceiling.history)):
+    axes[0].plot(history["return"], label=name)
+axes[0].legend()
+axes[1].plot(run.history["labels"])
+axes[2].plot(run.history["correlation"])
+for axis, title in zip(
+    axes, ("true return", "answers so far", "correlation"), strict=True
+):
+    axis.set(xlabel="iteration", title=title)
+figure.tight_layout()
+show(
+    figure,
+    "TODO",
+    "TODO",
+)
+
+# %% [markdown]
+# In a healthy run TODO. Three ways it goes wrong:
+#
+# | You see | It is | Do |
+# |---|---|---|
+# | the learned return climbs, the true one falls | the reward is wrong where the policy now goes: it has found a hole | ask again about what it does now; never freeze the reward |
+# | the loss of the answers sinks below 0.2 nats, on new ones it is above 0.69 | the reward knows the answers by heart | fewer steps of fitting, more weight decay, or more answers |
+# | members agree on everything from the start | they share bootstrap sample or weights | draw each member's own |
+#
+# ## Look inside
