@@ -47,9 +47,9 @@ from torch import nn
 from companion import claims
 from companion.figures import PALETTE, show, use_style
 from companion.rl import ppo
-from companion.rl.human_preferences import claim, data, drawing, gymnast
+from companion.rl.human_preferences import claim, data, drawing, fitting
+from companion.rl.human_preferences import gymnast, model, train
 from companion.rl.human_preferences import labeller as human
-from companion.rl.human_preferences import model, train
 from companion.seeds import generator, numpy_generator
 from companion.size import current_size
 
@@ -59,7 +59,9 @@ use_style()
 torch.set_num_threads(1)
 SIZE = current_size()
 SETTINGS = train.SETTINGS[SIZE]
-print(f"size {SIZE}: {SETTINGS.labels} labels, TODO steps in the world")
+STEPS = SETTINGS.iterations * SETTINGS.worlds * SETTINGS.ppo.rollout_steps
+print(f"size {SIZE}: {SETTINGS.labels} answers, {STEPS:,} steps in the world,")
+print(f"about {SETTINGS.minutes:g} minutes for one run")
 
 # %% [markdown]
 # ## Why 2017 cared
@@ -249,15 +251,24 @@ assert torch.allclose(before, ensemble.normalised(*inputs), atol=1e-4)
 # many candidate pairs, ten times as many as are to be asked, we ask those with the largest variance over members of $\hat P$.
 
 # %%
-counts = train.bootstrap(len(comparisons), 3, numpy_generator(0, "bootstrap"))
+stream = numpy_generator(0, "disagreement")
+counts = fitting.bootstrap(len(comparisons), 3, stream)
 print("left out of each member's sample:", (counts == 0).sum(axis=1), "of 100")
-train.fit(
-    ensemble, comparisons, counts, 200, SETTINGS, 0.01, generator(0, "fit")
+ensemble = model.RewardEnsemble(6, 2, generator=generator(0, "ensemble"))
+fitting.fit(
+    ensemble, comparisons, counts, 200, 16, 1e-3, generator(0, "minibatches")
 )
 candidates = data.cut_clips(seen, done, ended, 30, 2000, stream)
-pairs = candidates[:1000], candidates[1000:]
-disputed, _ = train.most_disputed(ensemble, *pairs, 1)
-TODO
+left, right = candidates[:1000], candidates[1000:]
+returns = [
+    ensemble.rewards(*fitting.tensors(side)).sum(dim=-1).detach()
+    for side in (left, right)
+]
+chances = model.preference_probability(*returns)  # (members, pairs)
+disputed = chances.var(dim=0, correction=0).argsort()
+for name, pair in (("least", disputed[0]), ("most", disputed[-1])):
+    said = ", ".join(f"{chance:.2f}" for chance in chances[:, pair])
+    print(f"{name} disputed pair, P that the left is preferred: {said}")
 
 # %% [markdown]
 # ### A policy that climbs any reward
@@ -317,40 +328,20 @@ print("advantages", tuple(ours.shape), "episodes cut:", int(ended.sum()))
 
 
 # %%
-def clipped_loss(log_probabilities, old, advantages, clip=0.2):
-    """PPO's loss, by sample."""
-    ratio = (log_probabilities - old).exp()
-    within = ratio.clamp(1 - clip, 1 + clip)
-    return -torch.minimum(ratio * advantages, within * advantages)
-
-
-shift = torch.linspace(-1, 1, 9, requires_grad=True)  # of log-probabilities
-for advantage in (1.0, -1.0):
-    loss = clipped_loss(shift, torch.zeros(9), torch.full((9,), advantage))
-    (slope,) = torch.autograd.grad(loss.sum(), shift)
-    print(f"A = {advantage:+.0f}, slope:", *(f"{x:5.2f}" for x in slope))
-ours = clipped_loss(shift, torch.zeros(9), torch.ones(9)).mean()
-assert torch.equal(
-    ours, ppo.clipped_loss(shift, torch.zeros(9), torch.ones(9), 0.2)
-)
-
-# %% [markdown]
-# From left to right the action goes from less to more probable than when it was taken. A good action (first row) pulls until
-# it is a fifth more probable, then no more; a bad one until it is a fifth less. The critic learns by the squared error. The course
-# keeps this learner in `companion.rl.ppo`, since more chapters use it; observations are standardised there, by statistics
-# that are saved with the weights.
-#
-# ### In turn
-#
-# Now both learn, each from what the other does. The policy acts; clips of it are compared; the reward is fitted to all answers
-# so far; the policy improves on that reward; and what it does next shows where the reward is wrong. A quarter of the answers is
-# given at the start, about the untrained policy. The others come at a rate that falls like $h / (t + h)$: early answers teach
-# more, but only later clips show what the policy will do.
+def ask(labeller, ensemble, rollout, wanted, iteration, settings, seed):
+    """The labeller's answers about pairs of this rollout, and a bootstrap."""
+    stream = numpy_generator(seed, "questions", str(iteration))
+    disputed = iteration > 0  # at first there is nothing to disagree about
+    pairs = train.questions(
+        ensemble, rollout, wanted, disputed, settings, stream
+    )
+    answers = labeller.compare(*pairs, stream)
+    return answers, fitting.bootstrap(len(answers), 3, stream)
 
 
 # %%
 def learn_in_turn(world, labeller, settings, seed):
-    """The policy, and its true return by iteration."""
+    """The true return by iteration, which only we look at."""
     learner = ppo.Learner(world, settings.ppo, seed)
     ensemble = train.new_ensemble(world, settings, seed)
     comparisons, counts = train.nothing_asked(world, settings)
@@ -358,43 +349,71 @@ def learn_in_turn(world, labeller, settings, seed):
     for iteration in range(settings.iterations):
         rollout = learner.collect()
         returns.append(rollout.rewards.sum(dim=0).mean().item())
-        # TODO
-        rollout.rewards = ensemble.normalised(
-            rollout.observations, rollout.actions
+        progress = iteration / (settings.iterations - 1)
+        wanted = train.labels_by(progress, settings) - len(comparisons)
+        answers, drawn = ask(
+            labeller, ensemble, rollout, wanted, iteration, settings, seed
         )
+        comparisons = comparisons.joined(answers)
+        counts = np.concatenate([counts, drawn], axis=1)
+        steps = settings.fit_steps if iteration else settings.first_fit_steps
+        stream = generator(seed, "fit", str(iteration))
+        fitting.fit(ensemble, comparisons, counts, steps, 16, 1e-3, stream)
+        acted = rollout.observations, rollout.actions
+        ensemble.normalise(*acted)
+        rollout.rewards = ensemble.normalised(*acted)
         learner.update(rollout)
-    return learner.policy, returns
+    return returns
+
+
+# %%
+few = train.SETTINGS["smoke"]
+world = gymnast.Gymnast(few.worlds)
+labeller = data.SyntheticLabeller(gymnast.score)
+plain = learn_in_turn(world, labeller, few, seed=0)
+theirs = train.train(world, labeller, few, seed=0, label="three iterations")
+assert np.allclose(plain, theirs.history["return"])
+print("answers by share of the run:", end=" ")
+for share in (0.0, 0.1, 0.25, 0.5, 1.0):
+    print(f"{train.labels_by(share, SETTINGS)} by {share:.0%}", end="  ")
 
 # %% [markdown]
 # ## Train it
 #
-# TODO sentence on size and time.
+# 64 gymnasts, 60 iterations of one episode each: 384,000 steps, or five hours of swinging, and 700 answers. Beside it the same
+# learner with the true reward.
 
 # %%
-labeller = data.SyntheticLabeller(gymnast.handstand)
+labeller = data.SyntheticLabeller(gymnast.score, error_rate=0.1)
 run = train.train(
-    gymnast.Gymnast(64), labeller, SETTINGS, seed=0, label="700 answers"
+    gymnast.Gymnast(SETTINGS.worlds), labeller, SETTINGS, 0, label="answers"
 )
 ceiling = train.train(
-    gymnast.Gymnast(64), None, SETTINGS, seed=0, label="true reward"
+    gymnast.Gymnast(SETTINGS.worlds), None, SETTINGS, 0, label="true reward"
 )
+if SIZE == "smoke":
+    print("smoke size: going on with what is shipped with this page")
+    # TODO shipped
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.6))
-for name, history in (("answers", run.history), ("true", ceiling.history)):
-    axes[0].plot(history["return"], label=name)
+figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.5))
+axes[0].plot(ceiling.history["return"], "--", label="true reward")
+axes[0].plot(run.history["return"], label="answers")
 axes[0].legend()
 axes[1].plot(run.history["labels"])
 axes[2].plot(run.history["correlation"])
-for axis, title in zip(
-    axes, ("true return", "answers so far", "correlation"), strict=True
-):
-    axis.set(xlabel="iteration", title=title)
+titles = ("true return", "answers given", "correlation")
+for axis, title in zip(axes, titles, strict=True):
+    axis.set(xlabel="iteration")
+    axis.set_title(title)
+axes[2].set_ylim(0, 1)
 figure.tight_layout()
 show(
     figure,
-    "TODO",
-    "TODO",
+    "Three curves by iteration: the true return of both runs, the number of "
+    "answers, and the correlation of learned and true reward.",
+    "What the labeller's answers and the true reward lead to. The correlation "
+    "is that on the steps of each iteration.",
 )
 
 # %% [markdown]
@@ -403,7 +422,167 @@ show(
 # | You see | It is | Do |
 # |---|---|---|
 # | the learned return climbs, the true one falls | the reward is wrong where the policy now goes: it has found a hole | ask again about what it does now; never freeze the reward |
-# | the loss of the answers sinks below 0.2 nats, on new ones it is above 0.69 | the reward knows the answers by heart | fewer steps of fitting, more weight decay, or more answers |
-# | members agree on everything from the start | they share bootstrap sample or weights | draw each member's own |
+# | the answers' loss sinks far below what a tenth of guesses allows, and on the answers left out it rises | the reward knows the answers by heart | fewer steps of fitting, or more answers |
+# | the members agree on everything from the start | they share a bootstrap sample, or their first weights | draw each member's own |
 #
 # ## Look inside
+#
+# ### What it learned to do
+
+# %%
+TEST = gymnast.Gymnast(claim.EPISODES)
+played = claim.play(TEST, run.policy, claim.TEST_SEED)
+print(f"true return on {claim.EPISODES} new episodes: {played.mean_return:.1f}")
+
+
+def first_episodes(played, count=2, start=0, steps=100):
+    """Clips of so many steps from the first worlds."""
+    rows = slice(start, start + steps)
+    return data.Clips(
+        played.observations[rows, :count].swapaxes(0, 1),
+        played.actions[rows, :count].swapaxes(0, 1),
+    )
+
+
+display(
+    drawing.clip_player(
+        first_episodes(played),
+        ["first test episode", "second"],
+        "TODO",
+        "Two whole episodes of the policy that learned from 700 answers.",
+    )
+)
+
+# %% [markdown]
+# ### What it learned to want
+#
+# The learned reward beside the true one, along an episode and over all postures. The learned one is shifted and scaled to
+# match, since choices fix neither.
+
+# %%
+TODO
+
+# %% [markdown]
+# How many answers does a reward need? The slider fits a new ensemble to the first answers of this run and holds it to
+# 10,000 postures drawn evenly, most of which no policy ever took.
+
+# %%
+TODO slider
+
+# %% [markdown]
+# ### What goes wrong: a reward that is frozen
+#
+# All 700 answers at the start, about the untrained policy, which hardly ever lifts its feet; then no more. 
+
+# %%
+frozen = dataclasses.replace(SETTINGS, first_share=1.0, queries="random")
+
+# %% [markdown]
+# ### What goes wrong: a labeller who sees too little
+#
+# The survey's warning. Our labeller now lies under the bar and looks up: how far to the side the feet are, and whether they
+# move, can be seen from there; whether they are above the bar or below it cannot. To them hanging still looks like a handstand.
+
+# %%
+below = data.SyntheticLabeller(gymnast.score_from_below)
+
+# %% [markdown]
+# The policy does exactly what it was taught. Nothing in its curves shows that anything is amiss; only somebody with another
+# view can tell.
+#
+# ### Now you
+#
+# Pairs of clips of the policy when it was half trained. Decide what you want before you begin, for instance *spin*, or *stay
+# folded*, and choose by it. Each answer is on your disk the moment you give it; you may stop and go on another day. In the
+# static page the buttons do nothing; there, use the model further below.
+
+# %%
+# %% [markdown]
+# ### A robot that runs
+#
+# TODO cheetah
+
+# %% [markdown]
+# ## The claim, measured
+#
+# *TODO statement.*
+
+# %%
+arm = claim.CLAIM.baseline
+result = claim.experiment(arm, 0, SIZE, recorded["arms"][arm]["learning_rate"])
+print(f"{arm}, seed 0: true return {result['test']:.1f}")
+
+# %%
+display(HTML(claims.table_html(recorded)))
+
+# %% [markdown]
+# TODO verdict
+#
+# ## Touch it
+#
+# Two clips; you choose; a small reward model learns from each answer, here in the page, and ranks a bank of stored
+# episodes by it. Choose by one taste, and in fewer than twenty answers its favourites come out on top. In a notebook this place
+# shows only its name: build the book with `make book` and open this page there.
+#
+# ```{live} rl/human_preferences
+# ```
+
+# %% [markdown]
+# ## What we shrank, and what it cost
+#
+# | | Paper | This chapter | Cost |
+# |---|---|---|---|
+# | World | eight simulated robots, seven Atari games | a gymnast of two rods; HalfCheetah as a study | six numbers describe all there is to see; no picture to judge by |
+# | Labeller | people, and a program with the true reward | the program; you | the paper's people took 3 to 5 s an answer TODO |
+# | Learner | TRPO on robots, A2C on Atari | PPO | none that we know of |
+# | Reward | 3 predictors, 2 layers of 64 | the same | |
+# | Answers | 350 to 5,500 | 350 to 1,400 | |
+
+# %% [markdown]
+# ## Since then
+#
+# The same authors carried the idea to text. In 2019 a reward model learned which of several continuations people prefer, and
+# PPO changed a language model to please it, held near the original by a penalty on the divergence {cite}`ziegler2019`; in
+# 2020 it wrote summaries that people preferred to those written by people {cite}`stiennon2020`; in 2022 the recipe had become
+# InstructGPT {cite}`ouyang2022`, and then the chatbots of today. The loss is the one of this chapter, with a whole answer in the
+# place of a clip, and one reward at its end. What goes wrong came along too: optimise a learned reward for long, and the true one
+# falls in a way regular enough to have laws {cite}`gao2022`. DPO leaves out the reward model and the loop: the policy's own
+# log-probabilities stand in Bradley and Terry's formula {cite}`rafailov2023`. Whether people can judge what they are shown, the
+# survey's warning of 2017, is the question that is still open.
+
+# %% [markdown]
+# ## Recall
+#
+# Answer before you unfold.
+#
+# 1. One clip's rewards add up to 3 more than the other's. With what probability does the model expect it to be preferred, if
+#    a tenth of the answers are guesses?
+#
+# <details><summary>Answer</summary>0.9 times the sigmoid of 3, 0.953, plus 0.05: 0.91.</details>
+#
+# 2. Why must all clips, and all episodes, have the same length?
+#
+# <details><summary>Answer</summary>The longer one collects more reward whatever happens in it, so that the constant, which
+# choices leave open, would matter; and an episode that ends on failure gives the reward away.</details>
+#
+# 3. Why is each member of the ensemble normalised before the mean is taken?
+#
+# <details><summary>Answer</summary>Choices fix neither constant nor factor. A member that is larger by accident would have more
+# say.</details>
+#
+# 4. An episode is cut after 100 steps. What stands in the advantage for what would have followed?
+#
+# <details><summary>Answer</summary>The critic's value of the last observation, discounted. Zero would tell the policy that the world
+# ends there.</details>
+#
+# 5. Why not ask all questions before training?
+#
+# <details><summary>Answer</summary>The untrained policy shows little of what matters later. The reward is then wrong where the
+# policy goes, and the policy goes where the reward is wrong in its favour.</details>
+
+# %% [markdown]
+# ## Exercises
+#
+# [Nine exercises](../../exercises/rl/human_preferences), 28 points, about 140 minutes: what one answer costs, how it pulls, what
+# choices cannot tell, what an ensemble is for, when to ask, a leak by length, returns and advantages of episodes that are cut, and
+# a labeller who answers twenty questions. They check themselves and need no simulator.
