@@ -34,8 +34,8 @@ if importlib.util.find_spec("companion") is None:
 
 # %%
 import dataclasses
-import tempfile
-from pathlib import Path
+import hashlib
+import importlib.util
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -45,10 +45,11 @@ from IPython.display import HTML, display
 from torch import nn
 
 from companion import claims
+from companion.cache import cache_folder
 from companion.figures import PALETTE, show, use_style
 from companion.rl import ppo
 from companion.rl.human_preferences import claim, data, drawing, fitting
-from companion.rl.human_preferences import gymnast, model, train
+from companion.rl.human_preferences import gymnast, model, shipped, train
 from companion.rl.human_preferences import labeller as human
 from companion.seeds import generator, numpy_generator
 from companion.size import current_size
@@ -393,7 +394,7 @@ ceiling = train.train(
 )
 if SIZE == "smoke":
     print("smoke size: going on with what is shipped with this page")
-    # TODO shipped
+    run.policy, run.ensemble = shipped.load_shipped()
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.5))
@@ -456,35 +457,153 @@ display(
 # %% [markdown]
 # ### What it learned to want
 #
-# The learned reward beside the true one, along an episode and over all postures. The learned one is shifted and scaled to
-# match, since choices fix neither.
+# The learned reward beside the true one: along the first episode, and at 10,000 postures drawn evenly, most of which no policy
+# ever took. Choices fix neither constant nor factor, so each is shown in standard deviations from its mean.
+
 
 # %%
-TODO
+def learned_reward(ensemble, observations, actions):
+    """The ensemble's normalised reward, as an array."""
+    inputs = torch.as_tensor(observations), torch.as_tensor(actions)
+    return ensemble.normalised(*inputs).numpy()
+
+
+def standard(values):
+    """In standard deviations from the mean."""
+    return (values - values.mean()) / values.std()
+
+
+everywhere = claim.postures()
+wanted = learned_reward(run.ensemble, *everywhere[:2])
+along = learned_reward(run.ensemble, played.observations, played.actions)
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.8))
+seconds = gymnast.STEP_SECONDS * np.arange(len(along))
+axes[0].plot(seconds, standard(played.rewards[:, 0]), "--", label="true")
+axes[0].plot(seconds, standard(along[:, 0]), label="learned")
+axes[0].set(xlabel="seconds", ylabel="reward, standardised")
+axes[0].legend()
+axes[1].plot(everywhere[2], standard(wanted), ".", ms=2, alpha=0.3)
+axes[1].set(xlabel="true reward", ylabel="learned, standardised")
+figure.tight_layout()
+show(
+    figure,
+    "Left, two curves over five seconds of an episode. Right, a cloud of "
+    "points, learned over true reward.",
+    "Left, along one episode; right, over postures that nobody was asked about.",
+)
 
 # %% [markdown]
-# How many answers does a reward need? The slider fits a new ensemble to the first answers of this run and holds it to
-# 10,000 postures drawn evenly, most of which no policy ever took.
+# How many answers does a reward need? The slider fits a new ensemble to the first answers of this run alone, with as many steps as it
+# likes, and holds it to the same 10,000 postures.
+
 
 # %%
-TODO slider
+def reward_after(comparisons, seed=0):
+    """An ensemble fitted to these answers only."""
+    fresh = model.RewardEnsemble(6, 2, generator=generator(seed, "fresh"))
+    stream = numpy_generator(seed, "fresh bootstrap")
+    counts = fitting.bootstrap(len(comparisons), 3, stream)
+    steps = 20 if SIZE == "smoke" else 600
+    chosen = generator(seed, "fresh minibatches")
+    fitting.fit(fresh, comparisons, counts, steps, 16, 1e-3, chosen)
+    fresh.normalise(*fitting.tensors(comparisons.first))
+    return fresh
+
+
+few, many = 10, len(run.comparisons)
+numbers = sorted({n for n in (few, 30, 100, 300, many) if n <= many})
+rewards = {n: reward_after(run.comparisons[:n]) for n in numbers}
+likeness = {
+    n: claim.likeness(reward, *everywhere) for n, reward in rewards.items()
+}
+for n, value in likeness.items():
+    print(f"{n:4} answers: correlation {value:.2f} over all postures")
+
+# %%
+output = ipywidgets.Output()
+slider = ipywidgets.SelectionSlider(options=numbers, value=many)
+
+
+def redraw(change=None):
+    """Learned over true reward for as many answers as the slider says."""
+    found = learned_reward(rewards[slider.value], *everywhere[:2])
+    figure, axis = plt.subplots(figsize=(4.2, 2.6))
+    axis.plot(everywhere[2], standard(found), ".", ms=2, alpha=0.3)
+    axis.set(xlabel="true reward", ylabel="learned, standardised")
+    output.clear_output(wait=True)
+    with output:
+        show(
+            figure,
+            "A cloud of points, learned over true reward.",
+            f"After {slider.value} answers: correlation "
+            f"{likeness[slider.value]:.2f}.",
+        )
+
+
+slider.observe(redraw, "value")
+redraw()
+display(ipywidgets.VBox([slider, output]))
 
 # %% [markdown]
 # ### What goes wrong: a reward that is frozen
 #
-# All 700 answers at the start, about the untrained policy, which hardly ever lifts its feet; then no more. 
+# All answers at the start, about the untrained policy, which hardly ever lifts its feet; then no more. The policy has the
+# same number of steps to please that reward.
 
 # %%
-frozen = dataclasses.replace(SETTINGS, first_share=1.0, queries="random")
+frozen = train.train(
+    gymnast.Gymnast(SETTINGS.worlds),
+    labeller,
+    dataclasses.replace(SETTINGS, first_share=1.0, queries="random"),
+    seed=0,
+    label="frozen reward",
+)
+hacked = claim.play(TEST, frozen.policy, claim.TEST_SEED)
+for name, one, other in (("asked all along", run, played), ("frozen", frozen, hacked)):
+    like = claim.likeness(one.ensemble, *everywhere)
+    print(f"{name:16} true return {other.mean_return:5.1f}", end=", ")
+    print(f"correlation over all postures {like:.2f}")
+display(
+    drawing.clip_player(
+        first_episodes(hacked, start=40, steps=60),
+        ["first test episode", "second"],
+        "TODO",
+        "What the policy does that pleases a frozen reward: the last three "
+        "seconds of two episodes.",
+    )
+)
 
 # %% [markdown]
+# TODO what is seen
+#
 # ### What goes wrong: a labeller who sees too little
 #
 # The survey's warning. Our labeller now lies under the bar and looks up: how far to the side the feet are, and whether they
 # move, can be seen from there; whether they are above the bar or below it cannot. To them hanging still looks like a handstand.
 
 # %%
-below = data.SyntheticLabeller(gymnast.score_from_below)
+below = train.train(
+    gymnast.Gymnast(SETTINGS.worlds),
+    data.SyntheticLabeller(gymnast.score_from_below),
+    SETTINGS,
+    seed=0,
+    label="from below",
+)
+fooled = claim.play(TEST, below.policy, claim.TEST_SEED)
+seen_below = gymnast.score_from_below(fooled.observations, fooled.actions)
+print(f"what the labeller sees: {seen_below.sum(axis=0).mean():.1f} points")
+print(f"what the policy earns:  {fooled.mean_return:.1f}")
+ending = first_episodes(fooled, count=1, start=40, steps=60)
+for view in ("below", "front"):
+    display(
+        drawing.clip_player(
+            ending,
+            [f"seen from {view}" if view == "below" else "seen from the front"],
+            "TODO",
+            "TODO",
+            view=view,
+        )
+    )
 
 # %% [markdown]
 # The policy does exactly what it was taught. Nothing in its curves shows that anything is amiss; only somebody with another
@@ -497,10 +616,67 @@ below = data.SyntheticLabeller(gymnast.score_from_below)
 # static page the buttons do nothing; there, use the model further below.
 
 # %%
+half = run.comparisons[many // 2 : many // 2 + 24]
+digest = hashlib.sha256(half.first.observations.tobytes()).hexdigest()[:8]
+mine = human.Labeller(
+    half.first, half.second, cache_folder() / f"answers-{digest}.jsonl"
+)
+mine
+
+# %% [markdown]
+# Answer a dozen or two, then run the next cell. It fits a reward to your answers and shows the clips that it likes best and
+# least of all that this run compared.
+
+# %%
+answered = mine.comparisons()
+if len(answered) < 8:
+    print(f"{len(answered)} answers are few: the program answers for you")
+    answered = labeller.compare(
+        half.first, half.second, numpy_generator(0, "for you")
+    )
+yours = reward_after(answered)
+everything = run.comparisons.first.joined(run.comparisons.second)
+liked = learned_reward(yours, everything.observations, everything.actions)
+order = liked.sum(axis=1).argsort()
+display(
+    drawing.clip_player(
+        everything[order[[-1, 0]]],
+        ["liked best", "liked least"],
+        "Two clips of the gymnast.",
+        f"What a reward learned from {len(answered)} answers likes.",
+    )
+)
+
 # %% [markdown]
 # ### A robot that runs
 #
-# TODO cheetah
+# The same loop for HalfCheetah, a robot of MuJoCo {cite}`todorov2012` as Gymnasium {cite}`towers2024` has it, with 17 numbers to see and six
+# joints to turn. Its true reward is speed, less a little for effort. Of its episodes none ends early. MuJoCo's own pictures
+# need a graphics driver, so that we draw from positions.
+
+# %%
+if importlib.util.find_spec("mujoco") is None:
+    print("needs MuJoCo: run `pip install rebuilding-2017[mujoco]`")
+else:
+    arm = claim.CHEETAH_ARMS[0]
+    robots = claim.settings_for(arm, SIZE, learning_rate=0.0)
+    cheetah = train.train(
+        claim.Cheetah(robots.worlds),
+        claim.labeller_for(arm),
+        robots,
+        seed=0,
+        label="HalfCheetah",
+    )
+    race = claim.play(claim.Cheetah(2), cheetah.policy, claim.TEST_SEED)
+    print(f"true return {race.mean_return:.0f}")
+    display(
+        drawing.clip_player(
+            first_episodes(race, start=300, steps=40),
+            ["first test episode", "second"],
+            "TODO",
+            "TODO",
+        )
+    )
 
 # %% [markdown]
 # ## The claim, measured
@@ -509,7 +685,8 @@ below = data.SyntheticLabeller(gymnast.score_from_below)
 
 # %%
 arm = claim.CLAIM.baseline
-result = claim.experiment(arm, 0, SIZE, recorded["arms"][arm]["learning_rate"])
+rate = recorded["arms"][arm]["learning_rate"]
+result = claim.experiment(arm, 0, SIZE, rate)
 print(f"{arm}, seed 0: true return {result['test']:.1f}")
 
 # %%
