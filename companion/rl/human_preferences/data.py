@@ -190,36 +190,25 @@ class SyntheticLabeller:
     loss assumes 0.1. Sums at most ``tie_margin`` apart count as equally good.
     """
 
-    def __init__(
-        self,
-        reward: Reward,
-        stream: np.random.Generator,
-        error_rate: float = 0.1,
-        tie_margin: float = 0.0,
-    ):
+    def __init__(self, reward: Reward, error_rate: float = 0.1, tie_margin: float = 0.0):
         if not 0 <= error_rate <= 1:
             raise ValueError(f"an error rate of {error_rate} is no share: give 0 to 1")
         if not tie_margin >= 0:
             raise ValueError(f"a tie margin of {tie_margin} is no distance: give 0 or more")
         self.reward = reward
-        self.stream = stream
         self.error_rate = error_rate
         self.tie_margin = tie_margin
 
-    def answers(self, first: Clips, second: Clips) -> Float[np.ndarray, " comparisons"]:
-        """A preference for each pair: 1, 0 or 0.5."""
+    def compare(self, first: Clips, second: Clips, stream: np.random.Generator) -> Comparisons:
+        """The pairs with this labeller's answers; ``stream`` decides which are careless."""
         refuse_other_length(first, second)
         difference = self.returns(first) - self.returns(second)
         preferences = np.where(difference > 0, FIRST, SECOND)
         preferences[np.abs(difference) <= self.tie_margin] = EQUAL
-        careless = self.stream.random(len(preferences)) < self.error_rate
-        guesses = self.stream.integers(0, 2, len(preferences))
-        return np.where(careless, guesses, preferences).astype(np.float32)
+        careless = stream.random(len(preferences)) < self.error_rate
+        guesses = stream.integers(0, 2, len(preferences))
+        return Comparisons(first, second, np.where(careless, guesses, preferences))
 
     def returns(self, clips: Clips) -> Float[np.ndarray, " clips"]:
         """The sum over each clip of the reward this labeller sees."""
         return self.reward(clips.observations, clips.actions).astype(np.float64).sum(axis=1)
-
-    def compare(self, first: Clips, second: Clips) -> Comparisons:
-        """The pairs with this labeller's answers."""
-        return Comparisons(first, second, self.answers(first, second))

@@ -17,8 +17,10 @@ def first_observation(observations, actions):
     return observations[..., 0]
 
 
-def labeller(**options):
-    return data.SyntheticLabeller(first_observation, np.random.default_rng(0), **options)
+def answers(first, second, **options):
+    """Of a labeller whose reward is the first number of an observation."""
+    labeller = data.SyntheticLabeller(first_observation, **options)
+    return labeller.compare(first, second, np.random.default_rng(0)).preferences
 
 
 # --- clips and comparisons
@@ -28,7 +30,7 @@ def test_clips_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match=r"clips of 5 and of 4 steps.*cut them to the same length"):
         data.Comparisons(clips(2, 5), clips(2, 4), [1, 0])
     with pytest.raises(ValueError, match="clips of 5 and of 4 steps"):
-        labeller().answers(clips(2, 5), clips(2, 4))
+        answers(clips(2, 5), clips(2, 4))
     with pytest.raises(ValueError, match="not clips"):
         data.Clips(np.zeros((2, 5, 3)), np.zeros((2, 4, 2)))
 
@@ -103,29 +105,29 @@ def test_an_episode_shorter_than_a_clip_is_refused():
 def test_an_unerring_labeller_prefers_the_larger_sum():
     first, second = clips(50, seed=1), clips(50, seed=2)
     sums = [each.observations[..., 0].sum(axis=1) for each in (first, second)]
-    found = labeller(error_rate=0).answers(first, second)
+    found = answers(first, second, error_rate=0)
     assert np.array_equal(found, np.where(sums[0] > sums[1], 1, 0))
-    assert np.array_equal(labeller(error_rate=0).answers(second, first), 1 - found)
+    assert np.array_equal(answers(second, first, error_rate=0), 1 - found)
 
 
 def test_half_of_the_careless_answers_are_wrong():
     first, second = clips(20_000, 2, seed=1), clips(20_000, 2, seed=2)
-    right = labeller(error_rate=0).answers(first, second)
-    wrong = np.mean(labeller(error_rate=0.1).answers(first, second) != right)
+    right = answers(first, second, error_rate=0)
+    wrong = np.mean(answers(first, second, error_rate=0.1) != right)
     assert wrong == pytest.approx(0.05, abs=0.006)
 
 
 def test_sums_within_the_margin_are_equally_good():
     first, second = clips(200, seed=1), clips(200, seed=2)
-    found = labeller(error_rate=0, tie_margin=1.0).answers(first, second)
+    found = answers(first, second, error_rate=0, tie_margin=1.0)
     gap = np.abs((first.observations - second.observations)[..., 0].sum(axis=1))
     assert np.array_equal(found == 0.5, gap <= 1.0)
     assert 0 < np.mean(found == 0.5) < 1
-    assert labeller(error_rate=0).answers(first, first).tolist() == [0.5] * 200
+    assert answers(first, first, error_rate=0).tolist() == [0.5] * 200
 
 
 def test_a_share_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"error rate of 1\.5"):
-        labeller(error_rate=1.5)
+        data.SyntheticLabeller(first_observation, error_rate=1.5)
     with pytest.raises(ValueError, match="tie margin of nan"):
-        labeller(tie_margin=np.nan)
+        data.SyntheticLabeller(first_observation, tie_margin=np.nan)
