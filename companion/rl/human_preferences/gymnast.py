@@ -17,13 +17,14 @@ TRUNK_LENGTH, LEGS_LENGTH = 1.2, 0.9  # metres; the bar is at the origin
 TRUNK_MASS, LEGS_MASS = 40.0, 25.0  # kilograms, spread evenly along the rods
 GRAVITY = 9.81  # metres a second squared
 DAMPING = 2.0  # newton metres for each radian a second, at the bar and at the hip
-TORQUES = np.array([120.0, 200.0])  # the most that hands and hip exert, newton metres
+TORQUES = np.array([250.0, 350.0])  # the most that hands and hip exert, newton metres
 FOLD = 2.3  # radians between trunk and legs beyond which a spring holds against
 FOLD_STIFFNESS = 600.0  # newton metres for each radian
 
 STEP_SECONDS = 0.05  # between two actions
 SUBSTEPS = 2  # of the integrator
 EPISODE_STEPS = 100
+STILL = 6.0  # metres a second: feet as fast as this earn half
 
 OBSERVATION_NAMES = (
     "cos trunk",
@@ -42,7 +43,8 @@ class Gymnast(gym.vector.VectorEnv):
 
     Observations ``(worlds, 6)`` are named in ``OBSERVATION_NAMES``. All worlds begin and end an
     episode together; the step that ends one returns the first observations of the next, and the
-    last of the old in ``infos["final_obs"]``. Episodes are cut, never terminated.
+    last of the old in ``infos["final_obs"]``. Episodes are cut, never terminated: if one ended with
+    a fall, its length alone would tell a learned reward what is good.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -71,6 +73,8 @@ class Gymnast(gym.vector.VectorEnv):
     def step(self, actions: Float[np.ndarray, "worlds 2"]) -> tuple:
         """Let 0.05 s pass: observations, rewards, terminated, truncated, infos.
 
+        The reward is the `score` of what was seen before the action, so that a clip of what was
+        seen shows all that it earned.
         Raises ``ValueError`` for actions of another shape or not finite, ``RuntimeError`` before
         the first ``reset``.
         """
@@ -82,11 +86,11 @@ class Gymnast(gym.vector.VectorEnv):
                 f"actions of shape {actions.shape} for {self.num_envs} worlds: give finite numbers "
                 f"of shape ({self.num_envs}, 2)"
             )
+        rewards = score(observe(self.state), actions)
         torques = TORQUES[:, None] * np.clip(actions.T, -1, 1)
         self.state = advance(self.state, torques)
         self.steps += 1
         observations = observe(self.state)
-        rewards = handstand(observations)
         ended = self.steps == EPISODE_STEPS
         infos = {}
         if ended:
@@ -96,10 +100,58 @@ class Gymnast(gym.vector.VectorEnv):
         return observations, rewards, never, cut, infos
 
 
+def score(
+    observations: Float[np.ndarray, "*batch 6"], actions: Float[np.ndarray, "*batch 2"]
+) -> Float[np.ndarray, "*batch"]:
+    """The true reward of a step, 0 to 1: feet high, above all at the very top, and still.
+
+    The cube of how high they are, from 0 (hanging) to 1 (a handstand); half of it at 6 m/s. So
+    legs raised while the trunk hangs, the first thing that a learner finds, earn less than a tenth.
+    Actions earn nothing.
+    """
+    del actions
+    _, (across, upward) = feet(observations)
+    return _earned(handstand(observations), np.hypot(across, upward))
+
+
+def score_from_below(
+    observations: Float[np.ndarray, "*batch 6"], actions: Float[np.ndarray, "*batch 2"]
+) -> Float[np.ndarray, "*batch"]:
+    """What somebody gives who looks from below the bar, and cannot tell hanging from a handstand.
+
+    They see how far to a side the feet are and how fast they move there, and take the body for
+    straight and up.
+    """
+    del actions
+    (across, _), (speed, _) = feet(observations)
+    reach = across / (TRUNK_LENGTH + LEGS_LENGTH)
+    return _earned(np.sqrt(np.clip(1 - reach**2, 0, 1)), np.abs(speed))
+
+
+def _earned(height: Float[np.ndarray, "*batch"], speed: Float[np.ndarray, "*batch"]) -> np.ndarray:
+    return ((1 + height) / 2) ** 3 / (1 + (speed / STILL) ** 2)
+
+
 def handstand(observations: Float[np.ndarray, "*batch 6"]) -> Float[np.ndarray, "*batch"]:
-    """The true reward of a step: how high the feet are, −1 (hanging) to 1 (a handstand)."""
-    heights = TRUNK_LENGTH * -observations[..., 0] + LEGS_LENGTH * -observations[..., 2]
-    return heights / (TRUNK_LENGTH + LEGS_LENGTH)
+    """How high the feet are, −1 (hanging) to 1 (a handstand)."""
+    (_, height), _ = feet(observations)
+    return height / (TRUNK_LENGTH + LEGS_LENGTH)
+
+
+def feet(observations: Float[np.ndarray, "*batch 6"]) -> tuple[tuple, tuple]:
+    """Where the feet are from the bar, metres across and up, and how fast they move there, m/s."""
+    trunk_cos, trunk_sin, legs_cos, legs_sin, trunk_speed, legs_speed = np.moveaxis(
+        observations, -1, 0
+    )
+    place = (
+        TRUNK_LENGTH * trunk_sin + LEGS_LENGTH * legs_sin,
+        -TRUNK_LENGTH * trunk_cos - LEGS_LENGTH * legs_cos,
+    )
+    speed = (
+        TRUNK_LENGTH * trunk_speed * trunk_cos + LEGS_LENGTH * legs_speed * legs_cos,
+        TRUNK_LENGTH * trunk_speed * trunk_sin + LEGS_LENGTH * legs_speed * legs_sin,
+    )
+    return place, speed
 
 
 def observe(state: State) -> Float[np.ndarray, "worlds 6"]:

@@ -53,6 +53,53 @@ def test_a_mirrored_gymnast_moves_as_in_a_mirror():
     assert np.allclose(gymnast.advance(-state, -torques), -gymnast.advance(state, torques))
 
 
+# --- the score
+
+
+def pose(trunk, legs, trunk_speed=0.0, legs_speed=0.0):
+    return gymnast.observe(np.array([[trunk], [legs], [trunk_speed], [legs_speed]], float))
+
+
+def score(*state):
+    return gymnast.score(pose(*state), np.zeros((1, 2))).item()
+
+
+def test_only_a_still_handstand_earns_all_and_raised_legs_little():
+    assert score(np.pi, np.pi) == pytest.approx(1)
+    assert score(0, 0) == pytest.approx(0)
+    assert score(0, np.pi) < 0.1
+    half = 6.0 / (gymnast.TRUNK_LENGTH + gymnast.LEGS_LENGTH)  # radians a second
+    assert score(np.pi, np.pi, half, half) == pytest.approx(0.5)
+
+
+def test_the_feet_move_as_fast_as_their_place_changes():
+    state = np.random.default_rng(0).uniform(-2, 2, (4, 8))
+    later = state.copy()
+    later[:2] += 1e-4 * state[2:]
+    # Angles by themselves: observations are kept in float32.
+    seen = [
+        np.stack([np.cos(s[0]), np.sin(s[0]), np.cos(s[1]), np.sin(s[1]), s[2], s[3]], axis=1)
+        for s in (state, later)
+    ]
+    (place, speed), (moved, _) = gymnast.feet(seen[0]), gymnast.feet(seen[1])
+    assert np.allclose((np.array(moved) - place) / 1e-4, speed, atol=1e-3)
+
+
+def test_from_below_hanging_is_taken_for_a_handstand():
+    hanging, handstand, aside = pose(0, 0), pose(np.pi, np.pi), pose(np.pi / 2, np.pi / 2)
+    from_below = [gymnast.score_from_below(seen, None).item() for seen in (hanging, handstand)]
+    assert from_below == pytest.approx([1, 1])
+    assert gymnast.score_from_below(aside, None).item() < 0.2
+
+
+def test_a_step_earns_the_score_of_what_was_seen_before_it():
+    world, observations = started()
+    for action in actions(gymnast.EPISODE_STEPS + 2, 4):
+        expected = gymnast.score(observations, action)
+        observations, rewards, *_ = world.step(action)
+        assert np.array_equal(rewards, expected)
+
+
 # --- episodes
 
 
@@ -66,7 +113,7 @@ def test_episodes_are_cut_together_after_their_length_and_the_last_view_is_kept(
         assert rewards.shape == (4,)
         if last:
             assert not np.allclose(infos["final_obs"], observations)
-            assert np.all(observations[:, 0] < -0.9 + 2 * 0) or np.all(observations[:, 0] > 0.95)
+            assert np.all(observations[:, 0] > 0.95)  # hanging again
     assert world.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
 
 
