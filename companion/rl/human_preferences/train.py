@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +14,27 @@ from typing import Protocol
 import gymnasium as gym
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Int
+from torch import nn
 
 from companion.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from companion.progress import track
 from companion.rl import ppo
 from companion.rl.human_preferences.data import Clips, Comparisons, cut_clips
-from companion.rl.human_preferences.model import (
-    RewardEnsemble,
-    cross_entropy,
-    disagreement,
-    preference_probability,
+from companion.rl.human_preferences.fitting import (
+    bootstrap,
+    correlation,
+    fit,
+    losses,
+    stacked,
+    tensors,
 )
+from companion.rl.human_preferences.model import RewardEnsemble, disagreement
 from companion.seeds import generator, numpy_generator
 
 QUERIES = ("disagreement", "random")
 SAVE_EVERY = 10  # iterations between checkpoints
 RATE_HALVES = 0.2  # the share of the run after which answers are asked for half as often
-OVERFITTING = (1.1, 1.5)  # section 2.2.3: validation loss stays between these times training loss
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Settings:
     """
 
     ppo: ppo.Settings
+    worlds: int
     iterations: int
     minutes: float  # expected on one core
     labels: int = 700
@@ -57,7 +61,6 @@ class Settings:
     fit_steps: int = 20
     batch: int = 16
     learning_rate: float = 1e-3  # of the reward
-    weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
         if self.queries not in QUERIES:
@@ -76,13 +79,13 @@ class Run:
     """What a run leaves: the policy, the reward it learned from, the answers, and curves.
 
     ``history`` holds for each iteration ``return`` (the true one, mean of the episodes acted),
-    ``labels`` so far, and, where a reward was learned, ``loss`` and ``validation`` in nats a
-    comparison and ``correlation`` of the learned with the true reward on the steps acted.
+    ``labels`` so far and, where a reward was learned, its ``correlation`` with the true one on the
+    steps acted; and for each time of asking ``loss`` and ``validation``, in nats a comparison.
     """
 
     policy: ppo.Policy
     ensemble: RewardEnsemble
-    comparisons: Comparisons | None
+    comparisons: Comparisons
     history: dict[str, list[float]]
 
 
@@ -90,6 +93,29 @@ class Labeller(Protocol):
     """Whoever answers; pairs that are skipped are left out."""
 
     def compare(self, first: Clips, second: Clips, stream: np.random.Generator) -> Comparisons: ...
+
+
+_LAPTOP = Settings(
+    ppo=ppo.Settings(rollout_steps=100, epochs=5, minibatch=1600, learning_rate=2e-3),
+    worlds=64,
+    iterations=60,
+    minutes=0.5,
+)
+
+SETTINGS = {
+    "smoke": dataclasses.replace(
+        _LAPTOP, worlds=16, iterations=3, minutes=0.1, labels=60, first_fit_steps=5, fit_steps=5
+    ),
+    "laptop": _LAPTOP,
+    # For the cheetah; near the paper's networks and clips, with its 1,400 labels.
+    "gpu": Settings(
+        ppo=ppo.Settings(rollout_steps=1000, epochs=10, minibatch=1000, gamma=0.995),
+        worlds=16,
+        iterations=600,
+        minutes=0,
+        labels=1400,
+    ),
+}
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -126,104 +152,9 @@ def most_disputed(
     ensemble: RewardEnsemble, first: Clips, second: Clips, count: int
 ) -> tuple[Clips, Clips]:
     """The ``count`` pairs on which the members' predictions vary most (section 2.2.4)."""
-    variance = disagreement(ensemble, _tensors(first), _tensors(second))
+    variance = disagreement(ensemble, tensors(first), tensors(second))
     chosen = variance.topk(count).indices.numpy()
     return first[chosen], second[chosen]
-
-
-# --- fitting the reward ---------------------------------------------------------------------------
-
-
-def bootstrap(
-    comparisons: int, num_members: int, stream: np.random.Generator
-) -> Int[np.ndarray, "members comparisons"]:
-    """How often each new comparison stands in each member's own sample.
-
-    Drawing n of n with replacement takes one about Poisson(1) times, and drawn so it needs no n:
-    comparisons may come later. One in e of them stands in none: it is that member's validation.
-    """
-    return stream.poisson(1.0, (num_members, comparisons)).astype(np.int64)
-
-
-def fit(
-    ensemble: RewardEnsemble,
-    comparisons: Comparisons,
-    counts: Int[np.ndarray, "members comparisons"],
-    steps: int,
-    settings: Settings,
-    weight_decay: float,
-    stream: torch.Generator,
-) -> None:
-    """Let every member explain the answers in its own sample, by ``steps`` minibatches of it.
-
-    The losses of the members are added, so that each learns as it would alone. Adam begins anew at
-    every call, and observations are standardised anew by all clips so far.
-    """
-    observations, actions, preferences = _stacked(comparisons)
-    ensemble.see(observations)
-    optimizer = torch.optim.AdamW(
-        ensemble.parameters(), settings.learning_rate, weight_decay=weight_decay, fused=True
-    )
-    weights = torch.from_numpy(counts).float()
-    for _ in range(steps):
-        chosen = torch.multinomial(weights, settings.batch, replacement=True, generator=stream)
-        rewards = ensemble.own_rewards(observations[chosen], actions[chosen])
-        first, second = rewards.sum(dim=-1).unbind(dim=-1)  # (members, batch)
-        surprise = cross_entropy(preference_probability(first, second), preferences[chosen])
-        loss = surprise.mean(dim=1).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
-@torch.no_grad()
-def losses(
-    ensemble: RewardEnsemble,
-    comparisons: Comparisons,
-    counts: Int[np.ndarray, "members comparisons"],
-) -> tuple[float, float]:
-    """Nats a comparison, mean over members: in a member's own sample, and outside of it."""
-    observations, actions, preferences = _stacked(comparisons)
-    first, second = ensemble.rewards(observations, actions).sum(dim=-1).unbind(dim=-1)
-    surprise = cross_entropy(preference_probability(first, second), preferences)
-    inside = torch.from_numpy(counts).float()
-    outside = (inside == 0).float()
-    return tuple(
-        ((surprise * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)).mean().item()
-        for weight in (inside, outside)
-    )
-
-
-def next_weight_decay(history: dict[str, list[float]], settings: Settings) -> float:
-    """More than last time if members overfitted, less if they did not (section 2.2.3)."""
-    if not history.get("weight decay"):
-        return settings.weight_decay
-    last, ratio = history["weight decay"][-1], history["validation"][-1] / history["loss"][-1]
-    low, high = OVERFITTING
-    if low <= ratio <= high:
-        return last
-    return last * 1.5 if ratio > high else last / 1.5
-
-
-def correlation(learned: Float[Tensor, "*any"], true: Float[Tensor, "*any"]) -> float:
-    """Pearson's: 1 for any reward that is the true one but for a constant and a factor above 0.
-
-    0 where either is the same everywhere.
-    """
-    pair = torch.stack([learned.flatten(), true.flatten()]).double()
-    pair = pair - pair.mean(dim=1, keepdim=True)
-    return nn.functional.cosine_similarity(pair[0], pair[1], dim=0).item()
-
-
-def _tensors(clips: Clips) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(clips.observations), torch.from_numpy(clips.actions)
-
-
-def _stacked(comparisons: Comparisons) -> tuple[Tensor, Tensor, Tensor]:
-    """Observations and actions ``(comparisons, 2, steps, size)``, and the preferences."""
-    pairs = zip(_tensors(comparisons.first), _tensors(comparisons.second), strict=True)
-    observations, actions = (torch.stack(pair, dim=1) for pair in pairs)
-    return observations, actions, torch.from_numpy(comparisons.preferences)
 
 
 # --- the loop -------------------------------------------------------------------------------------
@@ -252,6 +183,7 @@ def train(
     iterations = track(range(learner.updates, settings.iterations), label)
     for iteration in iterations:
         rollout = learner.collect()
+        refuse_broken_episodes(rollout)
         true_rewards = rollout.rewards
         report = {"return": true_rewards.sum(dim=0).mean().item()}
         if labeller is not None:
@@ -263,16 +195,17 @@ def train(
                 pairs = questions(ensemble, rollout, wanted, disputed, settings, stream)
                 answers = labeller.compare(*pairs, stream)
                 comparisons = comparisons.joined(answers)
+                if not len(comparisons):
+                    raise ValueError(f"none of {wanted} pairs got an answer: answer some of them")
                 drawn = bootstrap(len(answers), settings.num_members, stream)
                 counts = np.concatenate([counts, drawn], axis=1)
-                report["weight decay"] = next_weight_decay(history, settings)
                 fit(
                     ensemble,
                     comparisons,
                     counts,
                     settings.fit_steps if iteration else settings.first_fit_steps,
-                    settings,
-                    report["weight decay"],
+                    settings.batch,
+                    settings.learning_rate,
                     generator(seed, "fit", str(iteration)),
                 )
                 report["loss"], report["validation"] = losses(ensemble, comparisons, counts)
@@ -287,6 +220,15 @@ def train(
         if checkpoint is not None and (iteration + 1) % SAVE_EVERY == 0:
             save(Path(checkpoint), learner, ensemble, comparisons, counts, history)
     return Run(learner.policy, ensemble, comparisons, history)
+
+
+def refuse_broken_episodes(rollout: ppo.Rollout) -> None:
+    """Raise ``ValueError`` unless every world's episode ends with the rollout."""
+    if not (rollout.terminated | rollout.truncated)[-1].all():
+        raise ValueError(
+            f"a rollout of {len(rollout.rewards)} steps ends within an episode: let rollout_steps "
+            "be a multiple of an episode's length"
+        )
 
 
 def new_ensemble(world: gym.vector.VectorEnv, settings: Settings, seed: int) -> RewardEnsemble:
@@ -321,7 +263,7 @@ def save(
     history: dict[str, list[float]],
 ) -> None:
     """Keep the answers, and then what was learned from them."""
-    observations, actions, preferences = _stacked(comparisons)
+    observations, actions, preferences = stacked(comparisons)
     answers = {
         "observations": observations,
         "actions": actions,
