@@ -104,7 +104,7 @@ _LAPTOP = Settings(
 
 SETTINGS = {
     "smoke": dataclasses.replace(
-        _LAPTOP, worlds=16, iterations=3, minutes=0.1, labels=60, first_fit_steps=5, fit_steps=5
+        _LAPTOP, worlds=16, iterations=3, minutes=0.1, labels=80, first_fit_steps=5, fit_steps=5
     ),
     "laptop": _LAPTOP,
     # For the cheetah; near the paper's networks and clips, with its 1,400 labels.
