@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HELD_STEPS = 10  # for which the last pose stays, so that one sees where a clip begins anew
 STILLS = 6  # poses that stand for a clip where nothing moves
 PANEL_WIDTH = 280  # pixels
-GAP, CAPTION_HEIGHT = 12, 24  # pixels
+GAP, CAPTION_HEIGHT = 12, 26  # pixels
 MARK_DISTANCE = 0.5  # metres along the ground
 
 # A label's text says what ticking it does, which depends on what the reader's system asks for.
@@ -131,7 +131,7 @@ def player_html(svg: str, caption: str = "") -> str:
     """An animation, a box that puts poses in place of its motion and back, and a caption."""
     return (
         f'<figure class="course-figure course-clip-player" style="{card_style()}">{svg}'
-        '<label style="display:block;margin-top:.5rem"><input type="checkbox"/> '
+        '<label style="display:block;margin-top:.5rem;color-scheme:light"><input type="checkbox"/> '
         '<span class="lively">poses in place of motion</span>'
         '<span class="calm">motion in place of poses</span></label>'
         f"{caption_html(caption)}</figure>"
@@ -156,13 +156,13 @@ def _sheet(drawn: Scene, panels: list[str], captions: list[str], alt: str, colum
         row, column = divmod(number, columns)
         cells += (
             f'<g transform="translate({GAP + column * across} {GAP + row * down})">{panel}'
-            f'<text x="{PANEL_WIDTH // 2}" y="{_panel_height(drawn) + 22}" fill="{INK}" '
+            f'<text x="{PANEL_WIDTH // 2}" y="{_panel_height(drawn) + 24}" fill="{INK}" '
             f'stroke="none" text-anchor="middle">{html.escape(caption)}</text></g>'
         )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="course-clips" role="img" '
         f'viewBox="0 0 {width} {height}" fill="none" stroke-linecap="round" '
-        f'font-family="sans-serif" font-size="15" '
+        f'font-family="sans-serif" font-size="17" '
         f'style="display:block;width:{width}px;max-width:100%;height:auto">'
         f"<title>{html.escape(alt)}</title><style>{STYLE}</style>"
         f'<rect width="{width}" height="{height}" rx="8" fill="{CARD}"/>{cells}</svg>'

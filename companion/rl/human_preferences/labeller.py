@@ -298,9 +298,7 @@ class Labeller(ipywidgets.VBox):
         done, every = len(self.file.answers), len(self.file)
         shown = every - 1 if pair is None else pair
         both = self.file.first[shown : shown + 1].joined(self.file.second[shown : shown + 1])
-        svg = animation(
-            both, ["left", "right"], "The two clips to compare, left and right.", self.view
-        )
+        svg = animation(both, ["left", "right"], "The two clips to compare.", self.view)
         if pair is None:
             skipped = [*self.file.answers.values()].count("skip")
             progress = f"All {every} pairs are answered, {skipped} of them skipped. Thank you."
