@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HELD_STEPS = 10  # for which the last pose stays, so that one sees where a clip begins anew
 STILLS = 6  # poses that stand for a clip where nothing moves
 PANEL_WIDTH = 280  # pixels
+STRIP_SCALE = 0.45  # of a panel in a strip, so that six of them fit a page and can be read
 GAP, CAPTION_HEIGHT = 12, 26  # pixels
 MARK_DISTANCE = 0.5  # metres along the ground
 
@@ -69,7 +70,7 @@ def animation(
         f'<g class="moving">{_moving(drawn, clip)}</g><g class="still">{_stills(drawn, clip)}</g>'
         for clip in range(len(clips))
     ]
-    return _sheet(drawn, panels, captions, alt, columns)
+    return _sheet(panels, captions, alt, columns, PANEL_WIDTH, _panel_height(drawn))
 
 
 def strip(
@@ -96,9 +97,12 @@ def strip(
             f"{clips.length}"
         )
     moments = _moments(clips.length, count)
-    panels = [_still(drawn, clip, step) for clip in range(len(clips)) for step in moments]
+    panels = [
+        _still(drawn, clip, step, STRIP_SCALE) for clip in range(len(clips)) for step in moments
+    ]
     captions = [f"{step * STEP_SECONDS:.2f} s" for step in moments] * len(clips)
-    return _sheet(drawn, panels, captions, alt, count)
+    width, height = round(PANEL_WIDTH * STRIP_SCALE), round(_panel_height(drawn) * STRIP_SCALE)
+    return _sheet(panels, captions, alt, count, width, height)
 
 
 def clip_player(
@@ -141,7 +145,14 @@ def player_html(svg: str, caption: str = "") -> str:
 # --- pieces of SVG -----------------------------------------------------------------------------
 
 
-def _sheet(drawn: Scene, panels: list[str], captions: list[str], alt: str, columns: int) -> str:
+def _sheet(
+    panels: list[str],
+    captions: list[str],
+    alt: str,
+    columns: int,
+    panel_width: int,
+    panel_height: int,
+) -> str:
     """Panels in rows on a light card, each with its caption below."""
     require_alt(alt)
     if len(panels) != len(captions):
@@ -149,14 +160,14 @@ def _sheet(drawn: Scene, panels: list[str], captions: list[str], alt: str, colum
     if columns < 1:
         raise ValueError(f"{columns} panels in a row were asked for: at least 1 is needed")
     columns = min(columns, len(panels))
-    across, down = PANEL_WIDTH + GAP, _panel_height(drawn) + CAPTION_HEIGHT + GAP
+    across, down = panel_width + GAP, panel_height + CAPTION_HEIGHT + GAP
     width, height = columns * across + GAP, -(-len(panels) // columns) * down + GAP
     cells = ""
     for number, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
         row, column = divmod(number, columns)
         cells += (
             f'<g transform="translate({GAP + column * across} {GAP + row * down})">{panel}'
-            f'<text x="{PANEL_WIDTH // 2}" y="{_panel_height(drawn) + 24}" fill="{INK}" '
+            f'<text x="{panel_width // 2}" y="{panel_height + CAPTION_HEIGHT - 2}" fill="{INK}" '
             f'stroke="none" text-anchor="middle">{html.escape(caption)}</text></g>'
         )
     return (
