@@ -24,7 +24,7 @@ def test_a_gymnast_hangs_below_the_bar_and_its_feet_are_where_the_true_reward_sa
     np.testing.assert_allclose(lengths, poses.LEGS_LENGTH, atol=1e-6)
 
 
-def test_from_below_a_uprightlooks_like_hanging():
+def test_from_below_a_handstand_looks_like_hanging():
     state = np.array([[0.2], [-0.3], [0.0], [0.0]])
     hanging, upright = observe(state), observe(np.pi - state)
     limbs = [name != "head" for name in poses.GYMNAST_PARTS]  # it is before the body, not in it
