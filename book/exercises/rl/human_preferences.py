@@ -9,19 +9,20 @@
 # %% [markdown]
 # # Exercises: learning from human preferences
 #
-# Nine exercises on rewards that nobody wrote down: what an answer is worth and how it pulls on a reward, what choices leave
-# open, what an ensemble is for, when to ask, a mistake that only shows when clips differ in length, how a policy is told that an
-# episode was cut, and a labeller who answers twenty questions. Together they are worth 28 points and take a little under two
-# and a half hours. They need NumPy and PyTorch and nothing else: no simulator, no GPU.
+# Nine exercises on rewards that nobody wrote down: what an answer is worth and how it pulls on a reward, what choices
+# leave open, what an ensemble is for, when to ask, a mistake that only shows when clips differ in length, how a policy
+# is told that an episode was cut, and a labeller who answers twenty questions. Together they are worth 28 points and
+# take a little under two and a half hours. They need NumPy and PyTorch and nothing else: no simulator, no GPU.
 #
-# Work from top to bottom. For each exercise, replace `raise NotImplementedError()` by your code, run
-# the cell, then run the tests below it. When a test fails, read its message: it says what to look at. The
-# tests you see are examples; a teacher checks your function on other inputs as well, so follow the
-# statement where the tests are silent. No exercise needs your answer to another.
+# Work from top to bottom. For each exercise, replace `raise NotImplementedError()` by your code, run the cell, then run
+# the tests below it. When a test fails, read its message: it says what to look at. The tests you see are examples; a
+# teacher checks your function on other inputs as well, so follow the statement where the tests are silent. No exercise
+# needs your answer to another.
 #
-# The words are the same in all exercises. A **clip** is a short piece of behaviour, and a **reward** $r$ gives each of its
-# steps a number. A clip is worth the **sum** of the rewards of its steps. A **labeller** sees two clips and says which is
-# better; the **preference** $\mu$ is 1 if it is the first, 0 if it is the second and 0.5 if they are equally good.
+# The words are the same in all exercises. A **clip** is a short piece of behaviour, and a **reward** $r$ gives each of
+# its steps a number. A clip is worth the **sum** of the rewards of its steps. A **labeller** sees two clips and says
+# which is better; the **preference** $\mu$ is 1 if it is the first, 0 if it is the second and 0.5 if they are equally
+# good.
 
 # %%
 import math
@@ -34,20 +35,21 @@ import torch
 #
 # *A number to compute: 2 points, 10 minutes, level 1.*
 #
-# Let $\Delta$ be the sum of the first clip's rewards minus that of the second's. Bradley and Terry say that a labeller prefers the first
-# with the probability
+# Let $\Delta$ be the sum of the first clip's rewards minus that of the second's. Bradley and Terry say that a labeller
+# prefers the first with the probability
 #
 # $$P = \frac{1}{1 + e^{-\Delta}}$$
 #
-# People slip, though, and not only where it is close. The paper assumes that a share $\varepsilon$ of all answers, 10 percent, is given
-# **without looking**: first or second, each with probability one half. The other answers follow Bradley and Terry.
+# People slip, though, and not only where it is close. The paper assumes that a share $\varepsilon$ of all answers, 10
+# percent, is given **without looking**: first or second, each with probability one half. The other answers follow
+# Bradley and Terry.
 #
 # An answer costs the model $-\ln$ of the probability that the model gave to this answer, in nats.
 #
-# **One clip is infinitely better than the other. With what probability is it preferred? And what does it cost the model when the
-# labeller prefers the other?** Write the function so that it answers for any $\Delta$ and any $\varepsilon$ above 0, up to 1.
-# It returns a tuple of two Python floats: the probability that the **first** clip is preferred, and the cost of the answer "the
-# **second** is better". $\Delta$ may be thousands, of either sign, or infinite.
+# **One clip is infinitely better than the other. With what probability is it preferred? And what does it cost the model
+# when the labeller prefers the other?** Write the function so that it answers for any $\Delta$ and any $\varepsilon$
+# above 0, up to 1. It returns a tuple of two Python floats: the probability that the **first** clip is preferred, and
+# the cost of the answer "the **second** is better". $\Delta$ may be thousands, of either sign, or infinite.
 #
 # Example: with $\Delta = 0$ the probability is 0.5 whatever $\varepsilon$ is, and either answer costs $\ln 2 = 0.693$.
 
@@ -110,9 +112,9 @@ assert math.isclose(chance, 0.05) and math.isclose(cost, -math.log(0.95)), (
 #
 # *A piece to write: 3 points, 15 minutes, level 2.*
 #
-# The reward is learned by gradient descent on the cost of the answers. Of comparison $i$ we know the sums of reward $a_i$ and
-# $b_i$ that the model gives to the first and to the second clip. As in exercise 1, the model says that the first is preferred
-# with the probability
+# The reward is learned by gradient descent on the cost of the answers. Of comparison $i$ we know the sums of reward
+# $a_i$ and $b_i$ that the model gives to the first and to the second clip. As in exercise 1, the model says that the
+# first is preferred with the probability
 #
 # $$Q_i = (1 - \varepsilon)\, \frac{1}{1 + e^{-(a_i - b_i)}} + \frac{\varepsilon}{2}$$
 #
@@ -120,9 +122,10 @@ assert math.isclose(chance, 0.05) and math.isclose(cost, -math.log(0.95)), (
 #
 # $$L = -\frac{1}{n} \sum_{i=1}^{n} \Big( \mu_i \ln Q_i + (1 - \mu_i) \ln (1 - Q_i) \Big)$$
 #
-# **Write `loss_gradient`**, which returns $\partial L / \partial a_i$ for all $i$, an array of shape `(comparisons,)`: by hand, with
-# NumPy and without autograd. The second clip gets the opposite, so that it need not be returned. $\varepsilon$ is at least 0
-# and less than 1. $\mu_i$ may be **any** number from 0 to 1, since the answers of several people may have been averaged.
+# **Write `loss_gradient`**, which returns $\partial L / \partial a_i$ for all $i$, an array of shape `(comparisons,)`:
+# by hand, with NumPy and without autograd. The second clip gets the opposite, so that it need not be returned.
+# $\varepsilon$ is at least 0 and less than 1. $\mu_i$ may be **any** number from 0 to 1, since the answers of several
+# people may have been averaged.
 #
 # A check: without errors, for a single comparison, it is $P - \mu$ with the $P$ of Bradley and Terry.
 
@@ -153,7 +156,7 @@ assert isinstance(found, np.ndarray) and found.shape == (1,), (
 assert math.isclose(found[0], -0.5), (
     "two equal sums, the first preferred, no errors: P - 1 = -0.5, not "
     f"{found[0]:.4f}. To lower the loss the first sum must grow, so its "
-    "gradient is negative"
+    "gradient is negative. And how fast does Q change with it?"
 )
 found = loss_gradient(0 * one, 0 * one, one, 0.1)[0]
 assert math.isclose(found, -0.45), (
@@ -220,21 +223,23 @@ assert np.allclose(found, expected, atol=1e-7), (
 #
 # *A piece to write: 3 points, 15 minutes, level 2.*
 #
-# A reward that is learned from choices is never the true one: other rewards explain the same choices. Which changes of a reward
-# go unnoticed? Some episodes are given, each with a reward for each of its steps, before a change and after it. A **clip** is any `steps`
-# **consecutive** steps of one episode, wherever it starts, and any two clips can be compared, of the same episode or of two.
+# A reward that is learned from choices is one of many, since others explain the same choices. Which changes of a reward
+# go unnoticed? Some episodes are given, each with a reward for each of its steps, before a change and after it. A
+# **clip** is any `steps` **consecutive** steps of one episode, wherever it starts, and any two clips can be compared,
+# of the same episode or of two.
 #
 # **Write `what_survives(rewards, changed, steps)`**, which returns a tuple of three Python bools:
 #
 # 1. Does a labeller of Bradley and Terry's kind answer **every** comparison with the same probability as before?
-# 2. Does a labeller who never errs give the same answer to **every** comparison? They say which sum is larger, or that the two are equal.
+# 2. Does a labeller who never errs give the same answer to **every** comparison? They say which sum is larger, or that
+#    the two are equal.
 # 3. Is the best episode still the best? It is the one with the largest sum over **all its steps**, and the only one.
 #
 # Sums that differ by less than $10^{-9}$ are equal: the rest is rounding.
 #
 # Example: let all rewards be doubled. Then the probabilities change, the better clips and the best episode do not:
-# `(False, True, True)`. Two more that you may work out first: add 1 to every step; let every episode begin with a reward that is larger by 5 and
-# end with one that is smaller by 5.
+# `(False, True, True)`. Two more that you may work out first: add 1 to every step; let every episode begin with a
+# reward that is larger by 5 and end with one that is smaller by 5.
 
 
 # %% nbgrader={"grade": false, "grade_id": "what_survives-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -287,7 +292,7 @@ assert found == (False, True, True), (
 found = what_survives(equal, [episode + 1 for episode in equal], 5)
 assert found == (True, True, True), (
     "1 more in every step adds 5 to every clip and 12 to every episode, and "
-    f"leaves all differences as they were; you say {found}"
+    f"leaves all differences as they were, up to rounding; you say {found}"
 )
 found = what_survives(equal, [-episode for episode in equal], 5)
 assert found == (False, False, False), (
@@ -319,19 +324,21 @@ assert found == (True, True, False), (
 #
 # The paper trains several rewards, the **members**, each on its own sample of the answers, and uses them twice.
 #
-# **The reward of a step**, for the policy, is the mean over the members. But as exercise 3 shows, answers leave open which constant a
-# member adds, and mistakes in the answers leave open its scale; so each member is first **normalised** by itself: shifted and scaled
-# so that its rewards have the mean 0 and the (population) standard deviation 1 over all steps of all clips.
+# **The reward of a step**, for the policy, is the mean over the members. But as exercise 3 shows, answers leave open
+# which constant a member adds, and its scale tells how sure the member is more than what it likes; so each member is
+# first **normalised** by itself: shifted and scaled so that its rewards have the mean 0 and the (population) standard
+# deviation 1 over all steps of all clips.
 #
-# **The questions to ask next** are those on which the members disagree. For each pair of clips every member says, from **its own
-# rewards, not normalised**, with which probability the first is preferred (Bradley and Terry on the **sums**, exercise 1 with
-# $\varepsilon = 0$). Asked are the `count` pairs for which the **variance of these probabilities** over the members is largest.
+# **The questions to ask next** are those on which the members disagree. For each pair of clips every member says, from
+# **its own rewards, not normalised**, with which probability the first is preferred (Bradley and Terry on the **sums**,
+# exercise 1 with $\varepsilon = 0$). Asked are the `count` pairs for which the **variance of these probabilities** over
+# the members is largest.
 #
-# **Write `reward_and_questions(rewards, pairs, count)`**, which returns a tuple of two arrays: the rewards of the steps, of shape
-# `(clips, steps)`, and the numbers of the pairs to ask, of shape `(count,)`, the most disputed first.
+# **Write `reward_and_questions(rewards, pairs, count)`**, which returns a tuple of two arrays: the rewards of the
+# steps, of shape `(clips, steps)`, and the numbers of the pairs to ask, of shape `(count,)`, the most disputed first.
 #
-# Example: two members give the two steps of a clip the rewards (0, 2) and (10, 30). Normalised, both say (-1, 1), and so does their
-# mean; without that it would be (5, 16), which is what the second says.
+# Example: two members give the two steps of a clip the rewards (0, 2) and (10, 30). Normalised, both say (-1, 1), and
+# so does their mean; without that it would be (5, 16), nearly all of it from the second.
 
 
 # %% nbgrader={"grade": false, "grade_id": "reward_and_questions-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -369,10 +376,14 @@ assert isinstance(reward, np.ndarray) and reward.shape == (1, 2), (
 assert isinstance(asked, np.ndarray) and asked.dtype.kind == "i", (
     "the pairs to ask are an array of whole numbers"
 )
-assert asked.tolist() == [0], "of one pair, ask this one"
+assert asked.tolist() == [0], (
+    "the only pair has the number 0; return numbers of pairs, an array of shape "
+    f"(count,), not {asked.tolist()}"
+)
 assert np.allclose(reward, [[-1, 1]]), (
     "in the example both members agree once each is normalised: (-1, 1), not "
-    f"{reward.ravel().round(3)}. Normalise before averaging"
+    f"{reward.ravel().round(3)}. Normalise each member before averaging, with "
+    "NumPy's own standard deviation"
 )
 # Member 0 has no opinion of clip 2; member 1 has one that is ten times larger.
 three = np.array(
@@ -419,20 +430,21 @@ assert asked.tolist() == [2, 0], (
 #
 # *A number to compute: 2 points, 10 minutes, level 1.*
 #
-# People answer slowly, so a run has a fixed number of labels $N$, and it matters when they are spent. In the paper a quarter of them is
-# spent before the first step, on clips of the untrained policy. The others are spread over the run, of $S$ steps in all, such that at step $T$
-# they are asked at a rate proportional to
+# People answer slowly, so a run has a fixed number of labels $N$, and it matters when they are spent. In the paper a
+# quarter of them is spent before the first step, on clips of the untrained policy. The others are spread over the run,
+# of $S$ steps in all, such that at step $T$ they are asked at a rate proportional to
 #
 # $$\frac{D}{T + D} \qquad \text{with } D = 2{,}000{,}000,$$
 #
 # and the last of them at step $S$. After that no more are asked.
 #
-# **With 700 labels and a run of 10 million steps, how many have been asked at step 2,000,000? And at which step has half of them been asked?**
-# Write the function so that it answers for any such run and any $D$. It returns a tuple of two Python floats, neither rounded: the labels asked up
-# to step `step`, which may also lie beyond the end of the run, and the step at which half of all labels have been asked.
+# **With 700 labels and a run of 10 million steps, how many have been asked at step 2,000,000? And at which step have
+# half of them been asked?** Write the function so that it answers for any such run and any $D$. It returns a tuple of
+# two Python floats, neither rounded: the labels asked up to step `step`, which may also lie beyond the end of the run,
+# and the step at which half of all labels have been asked.
 #
-# Example: with 100 labels, $D = 1$ and a run of 3 steps, 25 are asked at the beginning. The rate $1 / (T + 1)$ adds up to $\ln(T + 1)$, which is
-# $\ln 4$ at the end, so that at step 1 there are $25 + 75 \ln 2 / \ln 4 = 62.5$.
+# Example: with 100 labels, $D = 1$ and a run of 3 steps, 25 are asked at the beginning. The rate $1 / (T + 1)$ adds up
+# to $\ln(T + 1)$, which is $\ln 4$ at the end, so that at step 1 there are $25 + 75 \ln 2 / \ln 4 = 62.5$.
 
 
 # %% nbgrader={"grade": false, "grade_id": "labels_asked-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -487,12 +499,13 @@ assert math.isclose(half, 2e6 * (6 ** (1 / 3) - 1)), (
 #
 # *A silent bug to find: 3 points, 15 minutes, level 2.*
 #
-# A walker's episode ends when it falls. Someone shows whole episodes to labellers, short ones beside long ones, and the labellers
-# like walkers that stay up: each step on two legs is worth something, and an episode is worth the **sum**. The shorter ones are
-# **padded** to one length so that they fit into an array; what the reward model says of the padding means nothing.
+# A walker's episode ends when it falls. Someone shows whole episodes to labellers, short ones beside long ones, and the
+# labellers like walkers that stay up: each step on two legs is worth something, and an episode is worth the **sum**.
+# The shorter ones are **padded** to one length so that they fit into an array; what the reward model says of the
+# padding means nothing.
 #
-# The loss below is the mean cost of the answers, as in exercise 2. It falls, and most of the answers are predicted. Yet the
-# reward it teaches is blind to what the labellers like best. The lines after the function show it: one of the three
+# The loss below is the mean cost of the answers, as in exercise 2. It falls, and most of the answers are predicted. Yet
+# the reward it teaches is blind to what the labellers like best. The lines after the function show it: one of the three
 # features is 1 in every step, and the true reward gives it 0.3.
 
 
@@ -546,8 +559,9 @@ print(
 )
 
 # %% [markdown]
-# **Write `preference_loss`**: the same function, repaired. Where all clips have the same length and their sums are given, it is the loss of
-# exercise 2. (The chapter does not get into this trouble: it compares clips of one length only, and refuses others.)
+# **Write `preference_loss`**: the same function, repaired. Where all clips have the same length it is the loss of
+# exercise 2, computed from the sums. (The chapter does not get into this trouble: it compares clips of one length only,
+# and refuses others.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "preference_loss-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -591,8 +605,8 @@ assert isinstance(found, torch.Tensor) and found.shape == (), (
 expected = -math.log(0.9 / (1 + math.exp(-1.5)) + 0.05)
 assert math.isclose(found.item(), expected, rel_tol=1e-5), (
     "two clips of four steps with the sums 2.0 and 0.5, the first preferred: "
-    f"the loss is {expected:.4f}, not {found.item():.4f}. What does the model "
-    "take a clip to be worth?"
+    f"the loss is {expected:.4f}, not {found.item():.4f}. With the means it "
+    "would be 0.5389, without the errors 0.2014"
 )
 found = preference_loss(**single | {"second_lengths": torch.tensor([1])})
 assert math.isclose(found.item(), expected, rel_tol=1e-5), (
@@ -627,20 +641,23 @@ assert abs(ratio - 0.6) < 0.1, (
 #
 # *A piece to write: 3 points, 15 minutes, level 2.*
 #
-# Whatever the reward is, the policy's value function learns from **returns**: the discounted sums of what came after a step. In a rollout of
-# several worlds, which all go on after the end of an episode with the next one, there are two kinds of ends. An episode is **terminated** when
-# something in the world ended it, such as a fall: nothing comes after. It is **truncated** when only a clock ended it: what would have come is
-# estimated by the value $V$ of the **last observation of that episode**, `final_values`. The rollout itself stops somewhere too, and what would have come
-# then is estimated by `next_values`, the values of the observations on which it stopped.
+# Whatever the reward is, what a value function is to predict are **returns**: the discounted sums of what came from a
+# step on. In a rollout of several worlds, which all go on after the end of an episode with the next one, there are two
+# kinds of ends. An episode is **terminated** when something in the world ended it, such as a fall: nothing comes after.
+# It is **truncated** when only a clock ended it: what would have come is estimated by the value $V$ of the **last
+# observation of that episode**, `final_values`. The rollout itself stops somewhere too, and what would have come then
+# is estimated by `next_values`, the values of the observations on which it stopped.
 #
 # $$G_t = r_t + \gamma \cdot \begin{cases} 0 & \text{terminated at } t \\ \text{final value} & \text{truncated at } t \\ G_{t+1} & \text{else, with } G_n = \text{next value} \end{cases}$$
 #
 # Where an episode is terminated and truncated in the same step, the fall counts.
 #
-# **Write `returns`**, an array of shape `(steps, worlds)`. `final_values` is `nan` wherever no episode was truncated, and 0 times `nan` is `nan`.
+# **Write `returns`**, an array of shape `(steps, worlds)`. `final_values` is `nan` wherever no episode was truncated,
+# and 0 times `nan` is `nan`.
 #
-# Example: one world, the rewards 1, 1, 1, $\gamma = 0.5$ and the next value 8. Without an end the returns are 2.75, 3.5 and 5. If the second
-# step is terminated, they are 1.5, 1 and 5; if it is truncated with the final value 4, they are 2.5, 3 and 5.
+# Example: one world, the rewards 1, 1, 1, $\gamma = 0.5$ and the next value 8. Without an end the returns are 2.75, 3.5
+# and 5. If the second step is terminated, they are 1.5, 1 and 5; if it is truncated with the final value 4, they are
+# 2.5, 3 and 5.
 
 
 # %% nbgrader={"grade": false, "grade_id": "returns-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -725,14 +742,16 @@ assert np.allclose(found.ravel(), [2.25, 2.5, 3]), (
 #
 # where $A$ is 0 after the last step of the rollout. At an end the two terms that look ahead change, as in exercise 7:
 #
-# - in $\delta_t$, instead of $V_{t+1}$ stands 0 if step $t$ is terminated, and the final value if it is truncated (a fall counts more than the clock);
+# - in $\delta_t$, instead of $V_{t+1}$ stands 0 if step $t$ is terminated, and the final value if it is truncated (a
+#   fall counts more than the clock);
 # - $A_{t+1}$ belongs to another episode, whichever of the two it was, and counts 0.
 #
-# **Write `advantages`**, an array of shape `(steps, worlds)`. `values` has a row more than there are steps: the last is the value where the
-# rollout stops. The worlds end their episodes at different steps. `final_values` is `nan` where no episode was truncated.
+# **Write `advantages`**, an array of shape `(steps, worlds)`. `values` has a row more than there are steps: the last is
+# the value where the rollout stops. The worlds end their episodes at different steps. `final_values` is `nan` where no
+# episode was truncated.
 #
-# Example: the rewards 1 and 1, the values 2, 4 and 8, $\gamma = 0.5$ and $\lambda = 0.5$. The surprises are $1 + 2 - 2 = 1$ and $1 + 4 - 4 = 1$, the
-# advantages $1 + 0.25 \cdot 1 = 1.25$ and 1.
+# Example: the rewards 1 and 1, the values 2, 4 and 8, $\gamma = 0.5$ and $\lambda = 0.5$. The surprises are
+# $1 + 2 - 2 = 1$ and $1 + 4 - 4 = 1$, the advantages $1 + 0.25 \cdot 1 = 1.25$ and 1.
 
 
 # %% nbgrader={"grade": false, "grade_id": "advantages-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -823,25 +842,28 @@ assert found.shape == (2, 2) and np.allclose(found, [[1.25] * 2, [1.0] * 2]), (
 #
 # *A behaviour to reach: 6 points, 30 minutes, level 3.*
 #
-# A labeller has a reward in mind: a clip is worth $w \cdot x$, where $x$ holds the sums of its five features. You have 300 pairs of clips, of
-# which you know the **differences** of these sums, first minus second, and you may ask about twenty. The labeller never errs. But if
-# the two clips are worth nearly the same to them, by 0.1 or less, they say "equally good", and then you have learned little.
+# A labeller has a reward in mind: a clip is worth $w \cdot x$, where $x$ holds the sums of its five features. You have
+# 300 pairs of clips, of which you know the **differences** of these sums, first minus second, and you may ask about
+# twenty. The labeller never errs. But if the two clips are worth nearly the same to them, by 0.1 or less, they say
+# "equally good", and then you have learned little.
 #
 # As in a real run, most pairs are of that kind, since the policy does the same all the time. And three of the features
 # hardly vary, though they matter to the labeller as much as the others do.
 #
-# **Write `choose_questions(differences, hidden, seed)`**, where `hidden` is the labeller's $w$. You must use it in one way only, and the
-# line is there already: it makes the `Labeller`, whose `ask(question)` returns the preference for the pair of this number. After **twenty** questions they go
-# home. What you return, in the last line, is which pairs were asked. `seed` is for whatever you draw at random.
+# **Write `choose_questions(differences, hidden, seed)`**, where `hidden` is the labeller's $w$. You must use it in one
+# way only, and the line is there already: it makes the `Labeller`, whose `ask(question)` returns the preference for the
+# pair of this number. After **twenty** questions they go home. What you return, in the last line, is which pairs were
+# asked. `seed` is for whatever you draw at random.
 #
-# **What to reach**: from your twenty answers `learned` computes a reward. Its correlation with the hidden one, over clips in which all
-# five features vary alike, must be at least **0.93**. The test below tries one bank of clips with one labeller; others will be tried, made in the
-# same way (only such where questions chosen without a look at the answers fail). Questions drawn at random reach 0.7 on average, all 300 answers
-# together more than 0.99. Your function has 1.5 seconds.
+# **What to reach**: from your twenty answers `learned` computes a reward. Its correlation with the hidden one, over
+# clips in which all five features vary alike, must be at least **0.93**. The test below tries one bank of clips with
+# one labeller; others will be tried, made in the same way (only such where questions chosen without a look at the
+# answers fail). Questions drawn at random reach 0.7 on average, all 300 answers together more than 0.99. Your function
+# has 1.5 seconds.
 #
-# A hint: ask where your members disagree, as in exercise 4. They need not be networks: `learned`, on answers drawn again with replacement, is one.
-# Ten are better than three. Before the first answers nobody disagrees: begin with pairs that are easy to tell apart. Print the answers: if many of
-# them are 0.5, you ask what nobody could tell.
+# A hint: ask where your members disagree, as in exercise 4. They need not be networks: `learned`, on answers drawn
+# again with replacement, is one. Ten are better than three. Before the first answers nobody disagrees: begin with pairs
+# that are easy to tell apart. Print the answers: if many of them are 0.5, you ask what nobody could tell.
 
 
 # %%
@@ -896,8 +918,8 @@ def correlation(weights: np.ndarray, hidden: np.ndarray) -> float:
 
 
 # %% [markdown]
-# Example: with `for question in range(20): labeller.ask(question)` in the place of `raise NotImplementedError()` the function runs, and asks
-# about the first twenty pairs.
+# Example: with `for question in range(20): labeller.ask(question)` in the place of `raise NotImplementedError()` the
+# function runs, and asks about the first twenty pairs.
 
 
 # %% nbgrader={"grade": false, "grade_id": "choose_questions-solution", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["assigned"]
@@ -928,7 +950,7 @@ def choose_questions(
 
 
 # %% nbgrader={"grade": true, "grade_id": "choose_questions-tests", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
-differences, hidden = bank_of_clips(16)
+differences, hidden = bank_of_clips(54)
 before = differences.copy()
 asked = choose_questions(differences, hidden, seed=0)
 assert isinstance(asked, np.ndarray) and asked.dtype.kind == "i", (

@@ -143,6 +143,9 @@ def what_survives_inputs(rng: np.random.Generator) -> list[dict]:
     # What adds up to 0 in any clip, wherever it starts, is noticed by none.
     unseen = rng.normal(0, 2, steps)
     unseen = np.tile(unseen - unseen.mean(), 3)
+    # Clips that follow each other keep their order; the first and last do not.
+    single = [unseen[:steps] + mean for mean in (0.0, 2.0, 1.0)]
+    turned = [unseen[:steps] + mean for mean in (0.0, 5.0, -1.0)]
     # The best episode by its sum is not the best by its mean.
     long, short = np.full(4 * steps, 0.5), np.full(steps, 1.0)
     changes = [
@@ -155,6 +158,7 @@ def what_survives_inputs(rng: np.random.Generator) -> list[dict]:
         (unequal, [factor * episode for episode in unequal]),
         (unequal, shaped),
         (tied, untied),
+        (single, turned),
         ([long, short], [long - 0.4, short - 0.4]),
         ([long, short], [long + 1, short + 1]),
     ]
@@ -203,6 +207,9 @@ WHAT_SURVIVES = Exercise(
         "clips that do not overlap": survives(
             clips="[e[i : i + steps].sum() for e in episodes for i in range(0, len(e) - steps + 1, steps)]"
         ),
+        "only clips that follow each other are compared": survives().replace(
+            "sums[:, None] - sums", "np.diff(sums)"
+        ),
         "the best mean": survives(whole="e.mean()"),
         "clips that are single steps": survives(
             clips="[r for e in episodes for r in e]"
@@ -219,17 +226,20 @@ WHAT_SURVIVES = Exercise(
 
 
 def reward_and_questions_inputs(rng: np.random.Generator) -> list[dict]:
-    """Members with constants and scales of their own, with and without outliers among the clips."""
+    """Members with constants and scales of their own; no two pairs are disputed alike."""
     cases = []
     for members, clips, steps in ((3, 20, 8), (5, 30, 6), (4, 12, 15)):
         common = rng.normal(size=(clips, steps))
         own = rng.normal(size=(members, clips, steps))
         scales = rng.uniform(0.2, 2.0, (members, 1, 1))
         constants = rng.normal(0, 3, (members, 1, 1))
+        # No pair twice, not even turned: both would be disputed alike.
+        pairs = np.stack(np.triu_indices(clips, 1), axis=1)
+        pairs = rng.permuted(rng.permutation(pairs)[:60], axis=1)
         cases.append(
             {
                 "rewards": scales * (common + 0.5 * own) + constants,
-                "pairs": rng.integers(0, clips, (60, 2)),
+                "pairs": pairs,
                 "count": int(rng.integers(4, 9)),
             }
         )
