@@ -105,14 +105,17 @@ def test_hand_made_rewards_like_what_they_are_named_for():
 def test_the_stored_trajectories_are_of_this_world(bank: live.Steps):
     """Each state follows from the one before it, but for rounding.
 
-    And but for legs that flapped more than half a turn past the trunk, since turns are not stored.
+    Turns are not stored, and the spring of the fold feels them: one of three folds must do.
     """
-    unwrapped = bank.copy()
-    unwrapped[..., 1] = bank[..., 0] + angle(bank[..., 1] - bank[..., 0])
-    difference = after_one_step(unwrapped) - bank[:, 1:, :4]
-    difference[..., :2] = angle(difference[..., :2])
-    close = np.abs(difference) < [0.01, 0.01, 0.1, 0.1]
-    assert close.all(axis=-1).mean() > 0.98
+    close = []
+    for turns in (-1, 0, 1):
+        unwrapped = bank.copy()
+        fold = angle(bank[..., 1] - bank[..., 0]) + 2 * np.pi * turns
+        unwrapped[..., 1] = bank[..., 0] + fold
+        difference = after_one_step(unwrapped) - bank[:, 1:, :4]
+        difference[..., :2] = angle(difference[..., :2])
+        close.append((np.abs(difference) < [0.01, 0.01, 0.1, 0.1]).all(axis=-1))
+    assert np.any(close, axis=0).mean() > 0.99
 
 
 def test_the_bank_has_what_tastes_can_tell_apart(stored: dict, bank: live.Steps):
