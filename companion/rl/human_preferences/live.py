@@ -28,6 +28,7 @@ CLIP_STEPS = 30
 EACH = 4  # trajectories of each kind of behaviour
 SETTINGS = ppo.Settings(learning_rate=1e-3, gamma=0.98, minibatch=800)
 WORLDS = 32
+POSES = [70, 74, 78]  # steps of the poses on the poster
 
 # A step is stored as whole numbers of these units, of its state and of its action.
 COLUMNS = ("trunk", "legs", "trunk's speed", "legs' speed", "hands", "hip")
@@ -192,9 +193,11 @@ def decode(text: str) -> Steps:
 # --- the poster ----------------------------------------------------------------------------------
 
 
-def poster(bank: Steps, first: int, second: int) -> str:
-    """A still of the page as SVG: poses of two trajectories of the bank, and a question."""
-    parts = [_poses(bank[first], 110), _poses(bank[second], 350)]
+def poster(bank: Steps) -> str:
+    """A still of the page as SVG: the first trajectory of the bank, and that with its feet up."""
+    trunk, legs = np.moveaxis(bank[:, POSES, :2], -1, 0)
+    height = -gymnast.TRUNK_LENGTH * np.cos(trunk) - gymnast.LEGS_LENGTH * np.cos(legs)
+    parts = [_poses(bank[0], 110), _poses(bank[height.sum(axis=1).argmax()], 350)]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 460 220" aria-hidden="true" '
         'fill="none" stroke="currentColor" stroke-linecap="round" text-anchor="middle">\n'
@@ -205,9 +208,9 @@ def poster(bank: Steps, first: int, second: int) -> str:
 
 
 def _poses(steps: Float[np.ndarray, "steps 6"], middle: int) -> str:
-    """Three poses of a trajectory's second half, from pale to full, around a bar."""
+    """Three poses of a trajectory, from pale to full, around a bar."""
     drawn = [f'<circle cx="{middle}" cy="110" r="4" fill="currentColor"/>']
-    for step, opacity in ((70, 0.25), (74, 0.5), (78, 1)):
+    for step, opacity in zip(POSES, (0.25, 0.5, 1), strict=True):
         trunk, legs = steps[step, :2]
         hips = 45 * gymnast.TRUNK_LENGTH * np.array([np.sin(trunk), np.cos(trunk)])
         feet = hips + 45 * gymnast.LEGS_LENGTH * np.array([np.sin(legs), np.cos(legs)])
@@ -240,7 +243,7 @@ def export(folder: Path, seed: int = 0) -> None:
     behaviours = make_bank(seed)
     bank = np.concatenate([steps for _, steps in behaviours])
     _write(folder / "bank.json", json.dumps(stored_bank(behaviours), separators=(",", ":")) + "\n")
-    _write(folder / "poster.svg", poster(bank, 0, len(bank) - 1))
+    _write(folder / "poster.svg", poster(bank))
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 import { button, element, fewChoices } from "../../kit/controls.js";
 import { clipOf } from "./bank.js";
 import { createGymnast } from "./gymnast.js";
-import { TASTES } from "./quantities.js";
+import { TASTES, describe } from "./quantities.js";
 
 const SIDES = ["left", "right"];
 const AT_ONCE = 10; // answers that a taste gives
@@ -11,7 +11,7 @@ const AT_ONCE = 10; // answers that a taste gives
 /** What can be answered: the name of a button, its key, and the preference it stands for. */
 const ANSWERS = [
   { name: "Left is better", key: "ArrowLeft", sign: "←", preference: 1 },
-  { name: "Equally good", key: "e", sign: "E", preference: 0.5 },
+  { name: "Equal", key: "e", sign: "E", preference: 0.5 },
   { name: "Skip", key: "s", sign: "S", preference: null },
   { name: "Right is better", key: "ArrowRight", sign: "→", preference: 0 },
 ];
@@ -56,6 +56,7 @@ export function askPanel(stage, bank, clock, learning, onChange) {
   });
   const name = () => (play.textContent = clock.playing() ? "Pause all clips" : "Play all clips");
 
+  stage.tabIndex = -1; // so that keys are heard after a click beside the buttons
   stage.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTaken(event)) return;
     const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -88,7 +89,8 @@ export function askPanel(stage, bank, clock, learning, onChange) {
 
   function show() {
     learning.pair().forEach((clip, side) => {
-      figures[side].take(clipOf(bank, clip, "steps"), `The ${SIDES[side]} clip of the gymnast`);
+      const seen = describe(clipOf(bank, clip, "raw"));
+      figures[side].take(clipOf(bank, clip, "steps"), `The ${SIDES[side]} clip: ${seen}`);
     });
     undo.disabled = clear.disabled = !learning.asked();
     said.textContent = progress();

@@ -4,7 +4,7 @@ import { generator } from "../../kit/random.js";
 import { quantitiesOf } from "./quantities.js";
 
 const HELD_OUT = 4; // of every four trajectories one is never asked about
-const SPACING = 5; // steps between the starts of clips
+const SPACING = 10; // steps between the starts of clips
 const TEST_PAIRS = 400;
 
 /** Whole numbers of two bytes in base64, little-endian as in every browser of today. */

@@ -5,7 +5,7 @@ import { svgElement } from "../../kit/strokes.js";
 const [SHOULDERS, HEAD, FORWARD, HEAD_LENGTH] = [0.55, 0.43, 0.11, 0.03]; // metres, as poses.py has
 const WINDOW = 2.3; // metres to each side of the bar
 const STILLS = 6; // poses that stand for a clip where nothing moves
-const TRAIL = 8; // steps that the path of the feet shows
+const TRAIL = [8, 24]; // steps that the path of the feet shows, and points of it
 const PAUSE = 0.4; // seconds for which the last pose stays
 
 /** The limbs of a pose as {name: [from, to]}, points in metres to the right and upwards. */
@@ -73,8 +73,12 @@ export function createGymnast(lengths, stepSeconds) {
     draw(seconds) {
       const last = steps.length - 1;
       const time = Math.min(last, (seconds / stepSeconds) % (last + PAUSE / stepSeconds));
-      const path = Array.from({ length: TRAIL + 1 }, (_, ago) => feet(Math.max(0, time - ago)));
-      trail.setAttribute("points", path.map(([x, y]) => `${x.toFixed(3)},${-y.toFixed(3)}`).join(" "));
+      const [length, points] = TRAIL;
+      const path = Array.from({ length: points + 1 }, (_, index) => {
+        const [x, y] = feet(Math.max(0, time - (length * index) / points));
+        return `${x.toFixed(3)},${-y.toFixed(3)}`;
+      });
+      trail.setAttribute("points", path.join(" "));
       figure.replaceChildren(drawPose(place(time), lengths));
       return time;
     },

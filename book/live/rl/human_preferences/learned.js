@@ -3,7 +3,7 @@
 import { choices, element } from "../../kit/controls.js";
 import { svgElement } from "../../kit/strokes.js";
 import { createGymnast } from "./gymnast.js";
-import { QUANTITIES } from "./quantities.js";
+import { QUANTITIES, describe } from "./quantities.js";
 
 const PLACES = ["best", "second", "third", "worst"];
 const NOTE =
@@ -103,8 +103,8 @@ export function learnedPanel(stage, bank, clock, learning) {
   function show() {
     ranked = learning.ranking();
     shown().forEach(({ trajectory, reward }, place) => {
-      const { steps, behaviour } = bank.trajectories[trajectory];
-      figures[place].take(steps, `The ${PLACES[place]} of ${ranked.length} trajectories`);
+      const { steps, raw, behaviour } = bank.trajectories[trajectory];
+      figures[place].take(steps, `The ${PLACES[place]}: ${describe(raw)}`);
       captions[place].replaceChildren(
         element("strong", "", PLACES[place]),
         ` ${signed(reward)} `,

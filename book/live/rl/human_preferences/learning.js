@@ -4,7 +4,7 @@
 import { differenceOf, drawPairs, sumOf, tasteOf, testPairs } from "./bank.js";
 import { average, disagreement, dot, fit } from "./reward.js";
 
-const CANDIDATES = 300; // pairs among which the most disputed one is asked about
+const CANDIDATES = 100; // pairs among which the most disputed one is asked about
 const QUESTIONS = 100; // the stream of the first question's candidates
 
 /** What the answers so far amount to; `bank` is of openBank. */

@@ -4,7 +4,7 @@ import { button, element } from "../../kit/controls.js";
 import { dot } from "./reward.js";
 import { decodeTrajectories, sumOf } from "./bank.js";
 import { createGymnast } from "./gymnast.js";
-import { quantitiesOf } from "./quantities.js";
+import { describe, quantitiesOf } from "./quantities.js";
 
 const NOTE =
   "Stored, not computed here: whole episodes of the chapter’s policies, from the same beginnings. " +
@@ -43,7 +43,8 @@ export function policiesPanel(stage, bank, clock, learning) {
 
   function take() {
     for (const { name, episodes, figure } of policies) {
-      figure.take(episodes[episode], `An episode of the policy ${name}`);
+      const seen = describe(episodes[episode].map(quantitiesOf));
+      figure.take(episodes[episode], `The policy ${name}: ${seen}`);
     }
   }
 

@@ -3,7 +3,7 @@
 export const QUANTITIES = [
   "trunk up",
   "legs up",
-  "trunk to the right",
+  "leaning right",
   "body bent",
   "trunk’s speed",
   "legs’ speed",
@@ -31,6 +31,18 @@ export function quantitiesOf([trunk, legs, trunkSpeed, legsSpeed, hands, hips]) 
 }
 
 const [TRUNK_UP, LEGS_UP, , BENT, TRUNK_SPEED, LEGS_SPEED] = QUANTITIES.keys();
+
+const pick = (value, limits, words) => words[limits.filter((limit) => value >= limit).length];
+
+/** What a clip shows, for readers who cannot see it; `rows` are its steps' quantities. */
+export function describe(rows) {
+  const mean = (at) => rows.reduce((sum, row) => sum + row[at], 0) / rows.length;
+  const trunk = pick(mean(TRUNK_UP), [-0.6, 0.3], ["hangs", "is about level", "stands upright"]);
+  const legs = pick(mean(LEGS_UP), [-0.6, 0.3], ["down", "level", "up"]);
+  const body = pick(mean(BENT), [0.3, 1.2], ["straight", "bent", "folded"]);
+  const turns = pick(mean(TRUNK_SPEED), [0.4, 2.5], ["hardly moves", "swings", "turns fast"]);
+  return `the trunk ${trunk}, legs ${legs}, body ${body}; it ${turns}`;
+}
 
 /** Tastes that can answer in the reader's place: what each likes of a step, by its quantities. */
 export const TASTES = [

@@ -3,6 +3,8 @@
 //
 // A clip's reward is the sum of its steps'. Since the functions are linear, that is the function of
 // the summed quantities, so that a clip, or the difference of two, is one short list of numbers.
+// Of what was tried by simulation this learns most from 20 answers: more than networks with 8 hidden
+// units that see the quantities, and those more than such that see the state itself.
 
 import { generator } from "../../kit/random.js";
 
