@@ -322,14 +322,13 @@ def test_a_tastes_answers_bring_what_it_likes_to_the_top(
             for clip in answer["pair"]
         )
         assert answer["preference"] == (1 if ours > theirs else 0)
-        assert all(
-            clip["trajectory"] % 4 != 3 for clip in answer["pair"]
-        )  # the others are held out
+        assert all(clip["trajectory"] % 4 < 3 for clip in answer["pair"])  # none held out
     order = [one["trajectory"] for one in result["ranking"]]
     assert sorted(order) == list(range(len(bank)))
     assert result["shown"] == [*order[:3], order[-1]]
-    better = (worth[:, None] > worth[None, :]).mean(axis=1)  # the share of all that it surpasses
-    assert better[order[:3]].mean() > 0.7 and better[order[-1]] < 0.3
+    liked = (worth - worth.mean()) / worth.std()
+    assert liked[order[:3]].min() > 0 and liked[order[:3]].mean() > 0.5
+    assert liked[order[-1]] < -0.5
     said = fresh.locator(".taste-said").inner_text()
     assert said.startswith(f"20 answers by somebody who likes {taste}. Of 400 pairs")
 
