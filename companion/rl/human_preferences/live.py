@@ -21,13 +21,16 @@ from companion.checkpoint import atomic_path
 from companion.progress import track
 from companion.rl import ppo
 from companion.rl.human_preferences import gymnast
+from companion.rl.human_preferences.data import SyntheticLabeller
+from companion.rl.human_preferences.train import SETTINGS, train
 from companion.rl.policy import Policy
 from companion.seeds import generator, numpy_generator
 
 CLIP_STEPS = 30
 EACH = 4  # trajectories of each kind of behaviour
-SETTINGS = ppo.Settings(learning_rate=1e-3, gamma=0.98, minibatch=800)
+LEARNER = ppo.Settings(learning_rate=1e-3, gamma=0.98, minibatch=800)
 WORLDS = 32
+EPISODES = 3  # of each of the chapter's two policies
 POSES = [70, 74, 78]  # steps of the poses on the poster
 
 # A step is stored as whole numbers of these units, of its state and of its action.
@@ -84,7 +87,7 @@ def stages(
     reward: Reward | None, updates: tuple[int, ...], seed: int
 ) -> Iterable[tuple[int, Policy]]:
     """A policy trained for ``reward``, after each of the numbers of ``updates``."""
-    learner = ppo.Learner(gymnast.Gymnast(WORLDS), SETTINGS, seed)
+    learner = ppo.Learner(gymnast.Gymnast(WORLDS), LEARNER, seed)
     for update in range(1, max(updates) + 1):
         rollout = learner.collect()
         if reward is not None:
@@ -157,13 +160,24 @@ def make_bank(seed: int) -> list[tuple[str, Steps]]:
             f"random torques of strength {strength}",
             record(random_torques(strength, stream), EACH, int(stream.integers(2**31)))[0],
         )
-    untrained = ppo.Learner(gymnast.Gymnast(1), SETTINGS, seed).policy
+    untrained = ppo.Learner(gymnast.Gymnast(1), LEARNER, seed).policy
     add("an untrained policy", record_policy(untrained, EACH, seed, sampled=True)[0])
     for name, (reward, updates) in track(TRAINED.items(), "policies", total=len(TRAINED)):
         for update, policy in stages(reward, updates, seed):
             episodes = int(numpy_generator(seed, "episodes", name, str(update)).integers(2**31))
             add(f"trained for {name}, {update} updates", record_policy(policy, EACH, episodes)[0])
     return behaviours
+
+
+def trained_policies(seed: int) -> Iterable[tuple[str, Policy]]:
+    """The chapter's two policies, trained alike but for what they were told."""
+    settings = SETTINGS["laptop"]
+    for name, labeller in (
+        ("trained on the true reward", None),
+        (f"trained on {settings.labels} answers", SyntheticLabeller(gymnast.score)),
+    ):
+        world = gymnast.Gymnast(settings.worlds)
+        yield name, train(world, labeller, settings, seed, label=name).policy
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -223,7 +237,7 @@ def _poses(steps: Float[np.ndarray, "steps 6"], middle: int) -> str:
 # --- the command ---------------------------------------------------------------------------------
 
 
-def stored_bank(behaviours: list[tuple[str, Steps]]) -> dict:
+def stored_bank(behaviours: list[tuple[str, Steps]], policies: list[dict]) -> dict:
     """What ``bank.json`` holds: how to read it, the bank, and episodes of the trained policies."""
     return {
         "steps": gymnast.EPISODE_STEPS,
@@ -235,14 +249,24 @@ def stored_bank(behaviours: list[tuple[str, Steps]]) -> dict:
         "each": EACH,
         "behaviours": [name for name, _ in behaviours],
         "data": encode(np.concatenate([steps for _, steps in behaviours])),
+        "policies": policies,
     }
+
+
+def stored_policy(name: str, policy: Policy, seed: int) -> dict:
+    """Whole episodes of a policy with their true returns; the seed decides how they begin."""
+    steps, returns = record_policy(policy, EPISODES, seed)
+    return {"name": name, "returns": returns.round(1).tolist(), "data": encode(steps)}
 
 
 def export(folder: Path, seed: int = 0) -> None:
     """Write ``bank.json`` and ``poster.svg`` into ``folder``; the same for the same seed."""
     behaviours = make_bank(seed)
+    beginnings = int(numpy_generator(seed, "beginnings").integers(2**31))
+    policies = [stored_policy(*each, beginnings) for each in trained_policies(seed)]
     bank = np.concatenate([steps for _, steps in behaviours])
-    _write(folder / "bank.json", json.dumps(stored_bank(behaviours), separators=(",", ":")) + "\n")
+    stored = stored_bank(behaviours, policies)
+    _write(folder / "bank.json", json.dumps(stored, separators=(",", ":")) + "\n")
     _write(folder / "poster.svg", poster(bank))
 
 
