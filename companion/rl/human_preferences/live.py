@@ -26,10 +26,7 @@ from companion.rl.human_preferences.train import SETTINGS, train
 from companion.rl.policy import Policy
 from companion.seeds import generator, numpy_generator
 
-CLIP_STEPS = 30
 EACH = 4  # trajectories of each kind of behaviour
-LEARNER = ppo.Settings(learning_rate=1e-3, gamma=0.98, minibatch=800)
-WORLDS = 32
 EPISODES = 3  # of each of the chapter's two policies
 POSES = [70, 74, 78]  # steps of the poses on the poster
 
@@ -74,11 +71,11 @@ def hanging_still(observations: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*ba
 
 # Each with the numbers of updates after which the policy is shown. None is the world's own reward.
 TRAINED: dict[str, tuple[Reward | None, tuple[int, ...]]] = {
-    "the true reward": (None, (10, 25, 50, 100)),
-    "turning": (turning, (10, 25, 60)),
-    "turning straight": (straight_turning, (15, 60)),
+    "the true reward": (None, (10, 20, 30, 60)),
+    "turning": (turning, (10, 20, 50)),
+    "turning straight": (straight_turning, (15, 50)),
     "folding": (folded, (3, 15)),
-    "a level trunk": (level, (25, 100)),
+    "a level trunk": (level, (20, 60)),
     "hanging still": (hanging_still, (20,)),
 }
 
@@ -87,7 +84,7 @@ def stages(
     reward: Reward | None, updates: tuple[int, ...], seed: int
 ) -> Iterable[tuple[int, Policy]]:
     """A policy trained for ``reward``, after each of the numbers of ``updates``."""
-    learner = ppo.Learner(gymnast.Gymnast(WORLDS), LEARNER, seed)
+    learner = ppo.Learner(gymnast.Gymnast(SETTINGS["laptop"].worlds), SETTINGS["laptop"].ppo, seed)
     for update in range(1, max(updates) + 1):
         rollout = learner.collect()
         if reward is not None:
@@ -160,7 +157,7 @@ def make_bank(seed: int) -> list[tuple[str, Steps]]:
             f"random torques of strength {strength}",
             record(random_torques(strength, stream), EACH, int(stream.integers(2**31)))[0],
         )
-    untrained = ppo.Learner(gymnast.Gymnast(1), LEARNER, seed).policy
+    untrained = ppo.Learner(gymnast.Gymnast(1), SETTINGS["laptop"].ppo, seed).policy
     add("an untrained policy", record_policy(untrained, EACH, seed, sampled=True)[0])
     for name, (reward, updates) in track(TRAINED.items(), "policies", total=len(TRAINED)):
         for update, policy in stages(reward, updates, seed):
@@ -241,7 +238,7 @@ def stored_bank(behaviours: list[tuple[str, Steps]], policies: list[dict]) -> di
     """What ``bank.json`` holds: how to read it, the bank, and episodes of the trained policies."""
     return {
         "steps": gymnast.EPISODE_STEPS,
-        "clipSteps": CLIP_STEPS,
+        "clipSteps": SETTINGS["laptop"].clip_steps,
         "stepSeconds": gymnast.STEP_SECONDS,
         "lengths": [gymnast.TRUNK_LENGTH, gymnast.LEGS_LENGTH],
         "columns": COLUMNS,

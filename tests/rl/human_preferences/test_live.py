@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from companion.rl.human_preferences import gymnast, live
+from companion.rl.human_preferences.train import SETTINGS
 
 FOLDER = Path(__file__).parents[3] / "book/live/rl/human_preferences"
 WEIGHT = 400_000  # bytes
@@ -133,6 +134,20 @@ def test_the_bank_has_what_tastes_can_tell_apart(stored: dict, bank: live.Steps)
     for name, steps in quantities.items():
         means = steps.mean(axis=1)
         assert means.std() > 0.4 * steps.std(), name
+
+
+def test_the_policies_begin_alike_and_their_returns_are_the_true_ones(stored: dict):
+    told, asked = stored["policies"]
+    assert told["name"] == "trained on the true reward"
+    assert asked["name"] == f"trained on {SETTINGS['laptop'].labels} answers"
+    episodes = [live.decode(policy["data"]) for policy in (told, asked)]
+    np.testing.assert_array_equal(episodes[0][:, 0, :4], episodes[1][:, 0, :4])
+    for policy, steps in zip((told, asked), episodes, strict=True):
+        seen = np.stack([gymnast.observe(each[:, :4].T) for each in steps])
+        returns = gymnast.score(seen, steps[..., 4:]).sum(axis=1)
+        np.testing.assert_allclose(
+            policy["returns"], returns, atol=0.5
+        )  # rounded angles and speeds
 
 
 def test_the_page_weighs_little():

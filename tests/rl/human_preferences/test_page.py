@@ -394,6 +394,28 @@ def test_the_curve_is_the_reward_along_the_chosen_trajectory(
     )
 
 
+def test_trained_policies_are_replayed_and_placed_by_the_readers_reward(
+    fresh: Page, stored: dict
+) -> None:
+    captions = fresh.locator("figcaption.taste-caption")
+    assert "Your reward" not in captions.first.inner_text()
+    for taste in (TASTES[0], TASTES[2]):  # the policies do what the first likes and the other not
+        if press(fresh, "Start over").is_enabled():
+            press(fresh, "Start over").click()
+        choice(fresh, "Or let somebody answer who likes", taste).check()
+        press(fresh, "10 answers by them").click()
+        press(fresh, "10 answers by them").click()
+        for policy, caption in zip(stored["policies"], captions.all(), strict=True):
+            words = caption.inner_text()
+            assert policy["name"] in words
+            behind = int(words.split("behind ")[1].split(" of")[0])
+            assert behind < 20 if taste == TASTES[0] else behind > 30
+    for episode in (1, 2, 0):
+        press(fresh, "Another beginning").click()
+        for policy, caption in zip(stored["policies"], captions.all(), strict=True):
+            assert f"true return {policy['returns'][episode]:.1f}." in caption.inner_text()
+
+
 # ---------------------------------------------------------------- whom it serves
 
 

@@ -8,8 +8,9 @@ import { describe, quantitiesOf } from "./quantities.js";
 
 const NOTE =
   "Stored, not computed here: whole episodes of the chapter’s policies, from the same beginnings. " +
-  "The true return is the sum of the true reward over 100 steps; the policy trained on " +
-  "preferences has never seen it.";
+  "The true reward of a step is for feet that are high and still, from 0 to 1, and the true return " +
+  "its sum over 100 steps. The policy trained on answers has never seen it: a synthetic labeller, " +
+  "careless one time in ten, has compared clips for it.";
 
 /**
  * Fills `stage`. Gives {show}, which places every policy's episode in the order of the learned
