@@ -55,13 +55,7 @@ CHEETAH_SETTINGS = {
         worlds=1,
         iterations=2,
     ),
-    "laptop": dataclasses.replace(
-        SETTINGS["gpu"],
-        ppo=dataclasses.replace(SETTINGS["gpu"].ppo, epochs=5, minibatch=1600, learning_rate=1e-3),
-        iterations=40,
-        minutes=3,
-        labels=700,
-    ),
+    "laptop": dataclasses.replace(SETTINGS["gpu"], iterations=100, minutes=2.5, labels=700),
 }
 # Initial states that no run trains on: worlds begin by these seeds. The first chooses the rate.
 VALIDATION_SEED, TEST_SEED, POSTURE_SEED = 1, 2, 3
@@ -192,8 +186,8 @@ def references(size: str) -> Metrics:
     }
 
 
-# Of the policy of seed 100 after 240 iterations, on the test's initial states.
-BEST_KNOWN = 0.0
+# Of the true reward's policy of seed 100 and rate 0.004 after 240 iterations, as the test is scored.
+BEST_KNOWN = 67.2
 
 RETURN = {"test": "true return"}
 REWARD = {
