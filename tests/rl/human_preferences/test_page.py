@@ -198,6 +198,39 @@ def observations_of(steps: np.ndarray) -> np.ndarray:
     return np.stack([gymnast.observe(each[..., :4].T) for each in steps])
 
 
+def quantities_of(steps: np.ndarray) -> np.ndarray:
+    """The nine quantities of each step, from what the world lets a policy see."""
+    seen = observations_of(steps).astype(np.float64)
+    cos_trunk, sin_trunk, cos_legs, sin_legs, trunk_speed, legs_speed = np.moveaxis(seen, -1, 0)
+    return np.stack(
+        [
+            -cos_trunk,
+            -cos_legs,
+            sin_trunk,
+            1 - cos_trunk * cos_legs - sin_trunk * sin_legs,
+            np.abs(trunk_speed),
+            np.abs(legs_speed),
+            trunk_speed,
+            *np.moveaxis(np.abs(steps[..., 4:]), -1, 0),
+        ],
+        axis=-1,
+    )
+
+
+def standardised(quantities: np.ndarray, of: np.ndarray) -> np.ndarray:
+    return (quantities - of.mean(axis=(0, 1))) / of.std(axis=(0, 1))
+
+
+def learned(result: dict, bank: live.Steps, steps: np.ndarray) -> np.ndarray:
+    """The reward of steps, from the members that the page reports."""
+    everywhere = quantities_of(bank)
+    rewards = []
+    for weights in np.array(result["members"]):
+        scale = (standardised(everywhere, everywhere) @ weights).std()
+        rewards.append(standardised(quantities_of(steps), everywhere) @ weights / scale)
+    return np.mean(rewards, axis=0)
+
+
 def test_the_page_reads_the_bank_and_its_quantities_as_python_does(
     fresh: Page, stored: dict, bank: live.Steps
 ) -> None:
@@ -210,24 +243,9 @@ def test_the_page_reads_the_bank_and_its_quantities_as_python_does(
         stored,
     )
     np.testing.assert_allclose([one["steps"] for one in found], bank, atol=1e-12)
-    seen = observations_of(bank).astype(np.float64)
-    cos_trunk, sin_trunk, cos_legs, sin_legs, trunk_speed, legs_speed = np.moveaxis(seen, -1, 0)
-    expected = np.stack(
-        [
-            -cos_trunk,
-            -cos_legs,
-            sin_trunk,
-            1 - cos_trunk * cos_legs - sin_trunk * sin_legs,
-            np.abs(trunk_speed),
-            np.abs(legs_speed),
-            trunk_speed,
-            *np.moveaxis(np.abs(bank[..., 4:]), -1, 0),
-        ],
-        axis=-1,
-    )
     raw = np.array([one["raw"] for one in found])
-    np.testing.assert_allclose(raw, expected, atol=1e-5)
-    standard = (raw - raw.mean(axis=(0, 1))) / raw.std(axis=(0, 1))
+    np.testing.assert_allclose(raw, quantities_of(bank), atol=1e-5)
+    standard = standardised(raw, raw)
     np.testing.assert_allclose([one["seen"] for one in found], standard, atol=1e-9)
     names = [name for name in stored["behaviours"] for _ in range(stored["each"])]
     assert [one["behaviour"] for one in found] == names
@@ -368,52 +386,39 @@ def test_a_skip_changes_the_question_but_not_the_reward(fresh: Page) -> None:
     assert result["members"] == before["members"] and result["pair"] != before["pair"]
 
 
-def test_the_curve_is_the_reward_along_the_chosen_trajectory(
-    fresh: Page, stored: dict, bank: live.Steps
-) -> None:
+def test_the_curve_and_the_order_are_the_reward(fresh: Page, bank: live.Steps) -> None:
     result = after(fresh, press(fresh, "10 answers by them").click)
-    places(fresh).nth(3).check()
-    seen = in_page(
-        fresh,
-        "bank.js",
-        "return m.openBank(a[0]).trajectories.map(({ seen }) => seen.map((s) => Array.from(s)));",
-        stored,
-    )
-    seen = np.array(seen)
-    rewards = [seen @ weights for weights in np.array(result["members"])]
-    expected = np.mean([each / each.std() for each in rewards], axis=0)
-    points = fresh.locator(".taste-mean").get_attribute("points").split(" ")
-    heights = [-float(point.split(",")[1]) for point in points]
-    worst = expected[result["shown"][3]]
-    np.testing.assert_allclose(heights, worst.clip(-4, 4), atol=1e-6)
-    assert fresh.locator(".taste-member").count() == 3
+    expected = learned(result, bank, bank)
     np.testing.assert_allclose(
         [one["reward"] for one in result["ranking"]],
         np.sort(expected.mean(axis=1))[::-1],
-        atol=1e-9,
+        atol=1e-4,
     )
+    places(fresh).nth(3).check()
+    points = fresh.locator(".taste-mean").get_attribute("points").split(" ")
+    heights = [-float(point.split(",")[1]) for point in points]
+    worst = expected[result["shown"][3]]
+    np.testing.assert_allclose(heights, worst.clip(-4, 4), atol=1e-4)
+    assert fresh.locator(".taste-member").count() == 3
 
 
 def test_trained_policies_are_replayed_and_placed_by_the_readers_reward(
-    fresh: Page, stored: dict
+    fresh: Page, stored: dict, bank: live.Steps
 ) -> None:
     captions = fresh.locator("figcaption.taste-caption")
     assert "Your reward" not in captions.first.inner_text()
-    for taste in (TASTES[0], TASTES[2]):  # the policies do what the first likes and the other not
-        if press(fresh, "Start over").is_enabled():
-            press(fresh, "Start over").click()
-        choice(fresh, "Or let somebody answer who likes", taste).check()
-        press(fresh, "10 answers by them").click()
-        press(fresh, "10 answers by them").click()
-        for policy, caption in zip(stored["policies"], captions.all(), strict=True):
-            words = caption.inner_text()
-            assert policy["name"] in words
-            behind = int(words.split("behind ")[1].split(" of")[0])
-            assert behind < 20 if taste == TASTES[0] else behind > 30
+    result = after(fresh, press(fresh, "10 answers by them").click)
+    others = np.array([one["reward"] for one in result["ranking"]])
     for episode in (1, 2, 0):
         press(fresh, "Another beginning").click()
         for policy, caption in zip(stored["policies"], captions.all(), strict=True):
-            assert f"true return {policy['returns'][episode]:.1f}." in caption.inner_text()
+            words = caption.inner_text()
+            assert policy["name"] in words
+            assert f"true return {policy['returns'][episode]:.1f}." in words
+            reward = learned(result, bank, live.decode(policy["data"])[[episode]]).mean()
+            # So near to another that rounding decides who is before whom.
+            low, high = ((others > reward + aside).sum() for aside in (1e-4, -1e-4))
+            assert low <= int(words.split("behind ")[1].split(" of")[0]) <= high
 
 
 # ---------------------------------------------------------------- whom it serves
