@@ -554,7 +554,7 @@ def learned_weights(loss_function) -> torch.Tensor:
 
 weights = learned_weights(preference_loss_as_found)
 print(
-    f"true weights 0.30, 0.50, -0.50, up to a factor; learned {weights[0]:.2f}, "
+    f"true weights 0.30, 0.50, -0.50, up to a factor; learned {weights[0]:z.2f}, "
     f"{weights[1]:.2f}, {weights[2]:.2f}"
 )
 
@@ -856,7 +856,7 @@ assert found.shape == (2, 2) and np.allclose(found, [[1.25] * 2, [1.0] * 2]), (
 # asked. `seed` is for whatever you draw at random.
 #
 # **What to reach**: from your twenty answers `learned` computes a reward. Its correlation with the hidden one, over
-# clips in which all five features vary alike, must be at least **0.93**. The test below tries one bank of clips with
+# clips in which all five features vary alike, must be at least **0.9**. The test below tries one bank of clips with
 # one labeller; others will be tried, made in the same way (only such where questions chosen without a look at the
 # answers fail). Questions drawn at random reach 0.7 on average, all 300 answers together more than 0.99. Your function
 # has 1.5 seconds.
@@ -971,9 +971,9 @@ answers = np.array([labeller.ask(question) for question in asked])
 reached = correlation(learned(differences[asked], answers), hidden)
 ties = int((answers == 0.5).sum())
 print(f"correlation {reached:.3f}; {ties} of 20 were equally good")
-assert reached >= 0.93, (
+assert reached >= 0.9, (
     f"the reward learned from your questions has the correlation {reached:.3f} "
-    f"with the labeller's, at least 0.93 is needed. {ties} of your 20 pairs "
+    f"with the labeller's, at least 0.9 is needed. {ties} of your 20 pairs "
     "were equally good to them. If that is more than five, do you ask what is "
     "closest to 50:50 instead of what your members disagree about? If it is "
     "few, how large are the three small features in the pairs you ask?"
