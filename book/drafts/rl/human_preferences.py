@@ -59,7 +59,8 @@ use_style()
 # Networks this small are faster on one thread than on two that must meet.
 torch.set_num_threads(1)
 SIZE = current_size()
-SETTINGS = train.SETTINGS[SIZE]
+# The learning rate that the claim chose for this way of asking.
+SETTINGS = claim.settings_for(claim.METHOD, SIZE, shipped.LEARNING_RATE)
 STEPS = SETTINGS.iterations * SETTINGS.worlds * SETTINGS.ppo.rollout_steps
 print(f"size {SIZE}: {SETTINGS.labels} answers, {STEPS:,} steps in the world,")
 print(f"about {SETTINGS.minutes:g} minutes for one run")
