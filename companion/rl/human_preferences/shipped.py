@@ -1,6 +1,7 @@
 """Chapter 4.3, what is shipped: the policy taught by 700 answers, and the reward it learned from.
 
-``python -m companion.rl.human_preferences.shipped`` trains both at the ``laptop`` size from seed 0.
+``python -m companion.rl.human_preferences.shipped`` trains both: the claim's run of its method with
+seed 0, at the learning rate that the claim chose on validation.
 """
 
 from pathlib import Path
@@ -10,19 +11,26 @@ from torch import nn
 
 from companion.checkpoint import load_weights, save_weights
 from companion.rl import ppo
-from companion.rl.human_preferences.claim import EPISODES, TEST_SEED, play
-from companion.rl.human_preferences.data import SyntheticLabeller
-from companion.rl.human_preferences.gymnast import Gymnast, score
+from companion.rl.human_preferences.claim import (
+    EPISODES,
+    METHOD,
+    TEST_SEED,
+    labeller_for,
+    play,
+    settings_for,
+)
+from companion.rl.human_preferences.gymnast import Gymnast
 from companion.rl.human_preferences.model import RewardEnsemble
-from companion.rl.human_preferences.train import SETTINGS, new_ensemble, train
+from companion.rl.human_preferences.train import new_ensemble, train
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
+LEARNING_RATE = 2e-3  # the method's in claim.json
 
 
 def train_shipped(path: Path = WEIGHTS) -> None:
     """Train and save, with the policy's true return on the test's initial states beside it."""
-    settings = SETTINGS["laptop"]
-    run = train(Gymnast(settings.worlds), SyntheticLabeller(score), settings, seed=0)
+    settings = settings_for(METHOD, "laptop", LEARNING_RATE)
+    run = train(Gymnast(settings.worlds), labeller_for(METHOD), settings, seed=0)
     both = nn.ModuleDict({"policy": run.policy, "ensemble": run.ensemble})
     save_weights(path, both.state_dict(), {"true return": f"{held_out_return(run.policy):.2f}"})
 
@@ -34,7 +42,7 @@ def held_out_return(policy: ppo.Policy) -> float:
 
 def load_shipped(path: Path = WEIGHTS) -> tuple[ppo.Policy, RewardEnsemble]:
     """The shipped policy and reward. Raises ``CheckpointError`` for a damaged file."""
-    world, settings = Gymnast(1), SETTINGS["laptop"]
+    world, settings = Gymnast(1), settings_for(METHOD, "laptop", LEARNING_RATE)
     policy = ppo.Learner(world, settings.ppo, seed=0).policy
     both = nn.ModuleDict({"policy": policy, "ensemble": new_ensemble(world, settings, seed=0)})
     state, _ = load_weights(path)
