@@ -29,6 +29,7 @@ from companion.rl.human_preferences.train import SETTINGS, Settings, train
 
 PAPER = "Christiano et al. 2017"
 METHOD, BASELINE, CEILING = "disagreement", "random queries", "true reward"
+SAME_RATE = f"{BASELINE}, 700 labels"  # the baseline at the method's learning rate, for studies
 CHEETAH = "cheetah, "  # begins the name of an arm on HalfCheetah
 # What an arm changes in the settings.
 CHANGES = {
@@ -40,6 +41,7 @@ CHANGES = {
         for labels in (350, 1400)
         for queries, short in ((METHOD, "disagreement"), (BASELINE, "random"))
     },
+    SAME_RATE: {"queries": "random"},
     "one predictor": {"queries": "random", "num_members": 1},
     "asked once": {"queries": "random", "first_share": 1.0},
     "no careless answers": {},
@@ -233,7 +235,7 @@ CLAIM = Claim(
                 METHOD,
                 f"{METHOD}, 1,400 labels",
                 f"{BASELINE}, 350 labels",
-                BASELINE,
+                SAME_RATE,
                 f"{BASELINE}, 1,400 labels",
                 CEILING,
             ),
@@ -248,7 +250,7 @@ CLAIM = Claim(
                 "One predictor cannot disagree with itself, so both arms ask at random: does the "
                 "average of three teach better?"
             ),
-            arms=("one predictor", BASELINE),
+            arms=("one predictor", SAME_RATE),
             metrics=RETURN | REWARD,
         ),
         Study(
@@ -260,7 +262,7 @@ CLAIM = Claim(
                 "answers about what the policy does now. Both ask at random, since nobody has "
                 "learned to disagree at first."
             ),
-            arms=("asked once", BASELINE),
+            arms=("asked once", SAME_RATE),
             metrics=RETURN | REWARD,
             paper="direction only: with a reward learned offline, Pong's rallies never end",
         ),

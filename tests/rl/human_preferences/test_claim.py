@@ -44,6 +44,13 @@ def test_arms_are_named_for_what_they_change():
     assert settings(claim.CHEETAH_ARMS[0]).labels == 700
 
 
+def test_studies_of_random_queries_compare_at_one_learning_rate():
+    for study in claim.CLAIM.studies:
+        if any(claim.CHANGES.get(arm, {}).get("queries") == "random" for arm in study.arms):
+            assert claim.BASELINE not in study.arms  # its rate is its own
+    assert settings(claim.SAME_RATE) == settings(claim.BASELINE)
+
+
 def test_every_arm_is_an_experiment():
     studied = {arm for study in claim.CLAIM.studies for arm in study.arms}
     assert {*studied, *claim.CLAIM.arms} == {*claim.CHANGES, *claim.CHEETAH_ARMS}
