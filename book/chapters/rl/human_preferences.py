@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 140 for the exercises |
-# | Machine time | TODO minutes, TODO of them the main training, on two cores |
+# | Machine time | 9 minutes, 1 of them the main training, on two cores |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); expectation, Gaussians. Reinforcement learning is built here |
 # | Paper | Christiano et al. {cite}`christiano2017` |
@@ -33,16 +33,13 @@ if importlib.util.find_spec("companion") is None:
     )
 
 # %%
-import dataclasses
 import hashlib
-import importlib.util
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import HTML, display
-from torch import nn
 
 from companion import claims
 from companion.cache import cache_folder
@@ -99,7 +96,7 @@ observations, _ = world.reset(seed=0)
 print("observations", observations.shape, gymnast.OBSERVATION_NAMES)
 stream = numpy_generator(0, "thrash")
 seen, done = [], []
-for step in range(gymnast.EPISODE_STEPS):
+for _ in range(gymnast.EPISODE_STEPS):
     actions = stream.uniform(-1, 1, (32, 2)).astype(np.float32)
     seen.append(observations)
     done.append(actions)
@@ -180,12 +177,10 @@ def preference_probability(first_return, second_return, error=0.1):
 
 
 sums = torch.tensor([0.0, 1.0, 3.0, 100.0])
-for value, found in zip(sums, preference_probability(sums, sums * 0), strict=True):
-    print(f"ahead by {value:5.1f}: preferred with probability {found:.3f}")
-assert torch.equal(
-    preference_probability(sums, sums * 0),
-    model.preference_probability(sums, sums * 0),
-)
+chances = preference_probability(sums, sums * 0)
+for value, chance in zip(sums, chances, strict=True):
+    print(f"ahead by {value:5.1f}: preferred with probability {chance:.3f}")
+assert torch.equal(chances, model.preference_probability(sums, sums * 0))
 
 # %% [markdown]
 # The loss is the cross-entropy between this probability and the answer $\mu$, which puts all weight on the first clip (1), on
@@ -304,6 +299,7 @@ def advantages(rewards, values, next_values, terminated, ended, gamma, lam):
     return found
 
 
+# %%
 learner = ppo.Learner(gymnast.Gymnast(32), ppo.Settings(), seed=0)
 rollout = learner.collect()
 ended = rollout.terminated | rollout.truncated
@@ -476,6 +472,7 @@ def standard(values):
     return (values - values.mean()) / values.std()
 
 
+# %%
 everywhere = claim.postures()
 wanted = learned_reward(run.ensemble, *everywhere[:2])
 along = learned_reward(run.ensemble, played.observations, played.actions)
@@ -492,7 +489,7 @@ show(
     figure,
     "Left, two curves over five seconds of an episode. Right, a cloud of "
     "points, learned over true reward.",
-    "Left, along one episode; right, over postures that nobody was asked about.",
+    "Left, along one episode; right, over postures nobody was asked about.",
 )
 
 # %% [markdown]
@@ -553,6 +550,7 @@ display(ipywidgets.VBox([slider, output]))
 # All 700 answers at the start, about the untrained policy, which hardly ever lifts its feet; then no more. The policy has the
 # same number of steps to please that reward. Here are the claim's runs, five seeds each, and then one of those that went wrong,
 # seed 2, run again.
+
 
 # %%
 def test_returns(arm):
@@ -726,39 +724,57 @@ print(f"{arm}, seed 0: true return {result['test']:.1f}")
 # %%
 display(HTML(claims.table_html(recorded)))
 
+
+# %%
+def returns_by_labels(way, count):
+    """True returns of the first five seeds, at the method's rate."""
+    same = (way, count) == (claim.METHOD, 700)
+    values = test_returns(way if same else f"{way}, {count:,} labels")
+    return [value for seed, value in values.items() if seed < 5]
+
+
 # %%
 figure, axis = plt.subplots(figsize=(6.4, 3.0))
-arms = {
-    claim.METHOD: (350, 700, 1400),
-    claim.BASELINE: (350, 700, 1400),
-}
-for number, (way, counts) in enumerate(arms.items()):
-    for count in counts:
-        arm = f"{way}, {count:,} labels"
-        if arm == f"{claim.METHOD}, 700 labels":
-            arm = claim.METHOD
-        found = [v for seed, v in test_returns(arm).items() if seed < 5]
-        at = count * 1.08 ** (2 * number - 1)
-        label = way if count == 350 else None
-        axis.plot([at] * len(found), found, "o", ms=4, color=PALETTE[number])
-        axis.plot(at, np.mean(found), "_", ms=18, color=PALETTE[number], label=label)
-axis.axhline(
-    np.mean(list(test_returns(claim.CEILING).values())), ls="--", color="0.4"
-)
+for number, way in enumerate((claim.METHOD, claim.BASELINE)):
+    for count in (350, 700, 1400):
+        found = returns_by_labels(way, count)
+        at, colour = count * 1.08 ** (2 * number - 1), PALETTE[number]
+        axis.plot([at] * len(found), found, "o", ms=4, color=colour)
+        axis.plot(at, np.mean(found), "_", ms=18, color=colour)
+    axis.plot([], [], "o", color=colour, label=way)
+ceiling_returns = list(test_returns(claim.CEILING).values())
+axis.axhline(np.mean(ceiling_returns), ls="--", color="0.4")
 axis.set(xscale="log", xlabel="answers", ylabel="true return")
 axis.set_xticks((350, 700, 1400), ("350", "700", "1,400"), minor=False)
 axis.minorticks_off()
 axis.legend(loc="lower right")
 show(
     figure,
-    "True returns by number of answers for two ways of asking, five dots each. "
-    "With 350 answers those of random queries are spread from 8 to 56.",
-    "Five seeds each at the same learning rate; a bar is their mean, the dashed "
+    "True returns by number of answers for two ways of asking, five dots "
+    "each. With 350 answers those of random queries are spread widely.",
+    "Five seeds each, at one learning rate. A bar is their mean, the dashed "
     "line that of the true reward.",
 )
 
 # %% [markdown]
-# **VERDICT TODO**
+# **Inconclusive.** Disagreement earned 55.3 points (interval 48.8 to 61.7), random queries 47.4 (32.0 to 62.8); the difference of
+# 7.9 has an interval from 10.6 worse to 26.3 better. What differs is less how well a run ends than whether it gets going. Nine
+# of ten seeds reached more than 53 by disagreement and one 31; by random queries seven reached more than 57, and three ended at
+# 32, 12 and 10. The last is what raised legs earn under a hanging trunk: a policy that has found that, and is pleased with
+# it, is not moved on by answers that compare one such clip with another.
+#
+# *700 answers come near the true reward*, with which the same learner earned 59.8 (56.6 to 63.0). That much of the paper we see
+# again. *With fewer answers it matters more which are asked*: with 350 disagreement reached 59.6 on average over five seeds (54 to 67)
+# and random queries 32.2 (8 to 56); with 1,400 they earn 59.7 and 58.5. That is a study, without a verdict, and 350 was not
+# the number we had bet on.
+#
+# *Careless answers hardly matter*: 56.2 points without any, 57.8 with a tenth, 57.5 with a quarter. The loss expects some. *An ensemble
+# is for asking, not for averaging*: with random queries one predictor taught as well as three, 52.3 against 52.0. *Asking all
+# along matters*: 26.8 when all was asked at first.
+#
+# *On the rates.* Each arm chose among two on validation, with seed 0: disagreement took 0.002, since at 0.004 that seed stayed at
+# 13, and random queries 0.004. The studies put all ways of asking at 0.002, where random queries with 700 answers earn 52.0 over
+# five seeds and the difference is smaller still.
 #
 # ## Touch it
 #
