@@ -405,7 +405,6 @@ for axis, title in zip(axes, titles, strict=True):
     axis.set(xlabel="iteration")
     axis.set_title(title)
 axes[2].set_ylim(0, 1)
-figure.tight_layout()
 show(
     figure,
     "Three curves by iteration: the true return of both runs, the number of "
@@ -484,7 +483,6 @@ axes[0].set(xlabel="seconds", ylabel="reward, standardised")
 axes[0].legend()
 axes[1].plot(everywhere[2], standard(wanted), ".", ms=2, alpha=0.3)
 axes[1].set(xlabel="true reward", ylabel="learned, standardised")
-figure.tight_layout()
 show(
     figure,
     "Left, two curves over five seconds of an episode. Right, a cloud of "
@@ -510,8 +508,8 @@ def reward_after(comparisons, seed=0):
     return fresh
 
 
-few, many = 10, len(run.comparisons)
-numbers = sorted({n for n in (few, 30, 100, 300, many) if n <= many})
+many = len(run.comparisons)
+numbers = sorted({n for n in (10, 30, 100, 300, many) if n <= many})
 rewards = {n: reward_after(run.comparisons[:n]) for n in numbers}
 likeness = {
     n: claim.likeness(reward, *everywhere) for n, reward in rewards.items()
