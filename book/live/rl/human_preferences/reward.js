@@ -106,5 +106,6 @@ export function average(members, steps) {
     const deviation = Math.sqrt(squares / steps.length);
     return weights.map((weight) => (deviation ? weight / deviation : 0)); // 0 knows nothing yet
   });
-  return { scaled, mean: scaled[0].map((_, at) => scaled.reduce((sum, w) => sum + w[at], 0) / 3) };
+  const mean = scaled[0].map((_, at) => scaled.reduce((sum, w) => sum + w[at], 0) / scaled.length);
+  return { scaled, mean };
 }
