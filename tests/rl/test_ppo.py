@@ -296,6 +296,21 @@ def test_it_learns_from_the_rewards_that_a_caller_puts_in():
     )
 
 
+@pytest.mark.parametrize("terminates", [False, True])
+def test_the_critic_learns_what_is_still_to_come(terminates):
+    """A reward of 1 a step, for ever though the clock cuts, or until a tenth step that ends it."""
+    settings = dataclasses.replace(SMALL, learning_rate=0.01, gamma=GAMMA, epochs=4)
+    learner = ppo.Learner(Clock(*[10] * 4, terminates=terminates), settings, 0)
+    for _ in range(50):
+        learner.update(learner.collect())
+    times = torch.arange(10.0)
+    expected = (1 - GAMMA ** (10 - times)) / (1 - GAMMA) if terminates else torch.full((10,), 10.0)
+    with torch.no_grad():
+        found = learner.policy.values(times[:, None])
+    # From below, since the first values were 0 and all returns are averaged into the scale.
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.3 if terminates else 1.5)
+
+
 def test_what_observations_are_normalised_by_stands_still_during_an_update(monkeypatch):
     learner = ppo.Learner(Clock(4, 7), SMALL, 0)
     means, inputs, descend = [], [], learner.descend
