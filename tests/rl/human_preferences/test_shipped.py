@@ -12,7 +12,7 @@ def test_the_shipped_policy_earns_as_recorded_and_far_more_than_nothing():
     policy, ensemble = shipped.load_shipped()
     found = shipped.held_out_return(policy)
     assert found == pytest.approx(float(recorded["true return"]), abs=1.0)
-    assert found > claim.references("laptop")["random actions"] + 5
+    assert found > 20  # random actions earn 1, legs raised while the trunk hangs 9
     assert claim.likeness(ensemble, *claim.postures()) > 0.5
 
 
