@@ -62,6 +62,7 @@ show(figure, alt="A line")
 """
 SOURCE = HEAD + "\n".join(f"# %% [markdown]\n# ## {name}\n" for name in contracts.SECTIONS)
 FIGURE = '<figure><img alt="A line" src="data:image/png;base64,AA/tmp/AA"></figure>'
+DRAWING = '<svg aria-label="A line"><svg></svg></svg>'  # the inner one is a part of it
 SOUND = '<audio controls aria-label="A tone" src="data:audio/wav;base64,AA"></audio>'
 
 
@@ -313,6 +314,10 @@ BREAKAGES = {
         "Cell 3 shows a picture without alternative text",
     ),
     "an svg without label": (with_notebook(show_html("<svg></svg>")), "without aria-label"),
+    "an svg without label after one with parts": (
+        with_notebook(show_html(f"{DRAWING}<svg></svg>")),
+        "without aria-label",
+    ),
     "a player without label": (
         with_notebook(show_html("<audio src='x'></audio><figcaption>A tone</figcaption>")),
         "player .audio. without aria-label",
@@ -407,7 +412,11 @@ def touch_only(chapter):
         path.touch()
 
 
-@pytest.mark.parametrize("change", [change_prose, declare_no_network, touch_only])
+@pytest.mark.parametrize(
+    "change",
+    [change_prose, declare_no_network, touch_only, with_notebook(show_html(DRAWING))],
+    ids=["prose", "no network", "touched", "a drawing of drawings"],
+)
 def test_what_breaks_no_contract_is_passed(chapter, change):
     change(chapter)
     assert contracts.faults(chapter) == []

@@ -329,14 +329,17 @@ class _Figures(HTMLParser):
         self.found: list[str] = []
         self._players: list[str] = []
         self._captioned = False
+        self._drawings = 0  # open now; one within another is a part of it
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         label = (values.get("alt") or values.get("aria-label") or "").strip()
         if tag == "img" and not (values.get("alt") or "").strip():
             self.found.append("a picture without alternative text")
-        if tag == "svg" and not label and values.get("aria-hidden") != "true":
-            self.found.append("a drawing without aria-label")
+        if tag == "svg":
+            if not self._drawings and not label and values.get("aria-hidden") != "true":
+                self.found.append("a drawing without aria-label")
+            self._drawings += 1
         if tag in ("audio", "video") and not label:
             self.found.append(f"a player ({tag}) without aria-label")
         if tag in ("audio", "video", "button"):
@@ -345,6 +348,8 @@ class _Figures(HTMLParser):
             self._captioned = True
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "svg":
+            self._drawings -= 1
         if tag == "figure":
             self._end_figure()
 

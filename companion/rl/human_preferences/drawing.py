@@ -172,10 +172,11 @@ def _sheet(
         )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="course-clips" role="img" '
+        f'aria-label="{html.escape(alt)}" '
         f'viewBox="0 0 {width} {height}" fill="none" stroke-linecap="round" '
         f'font-family="sans-serif" font-size="17" '
         f'style="display:block;width:{width}px;max-width:100%;height:auto">'
-        f"<title>{html.escape(alt)}</title><style>{STYLE}</style>"
+        f"<style>{STYLE}</style>"
         f'<rect width="{width}" height="{height}" rx="8" fill="{CARD}"/>{cells}</svg>'
     )
 

@@ -78,7 +78,7 @@ def test_a_drawing_stands_alone_and_is_named(clips):
     ):
         root = parsed(svg)
         assert root.get("role") == "img"
-        assert root.find(f"{SVG}title").text == "Two & two"
+        assert root.get("aria-label") == "Two & two"
         assert not re.search(r"<script|href|url\(|@import|\bid=|on\w+=", svg)
     texts = [
         text.text

@@ -1,6 +1,6 @@
 // The live page of chapter 4.3: the reader's answers become a reward, which ranks stored behaviour.
-// No network to fetch: the reward is small enough to be learned here. The gymnasts' trajectories
-// are stored (bank.json), and the page says so.
+// No network: the reward is linear, small enough to be learned here. The gymnasts' trajectories are
+// stored (bank.json), and the page says so.
 
 import { element } from "../../kit/controls.js";
 import { fetchJson, openStyle, report } from "../../kit/session.js";
