@@ -69,9 +69,12 @@ ROOFS = {
 }
 
 
+@cache
 def rgb(code: str) -> Colour:
-    """The colour of a code such as "#f0c4a2"."""
-    return np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32) / 255
+    """The colour of a code such as "#f0c4a2"; shared, so not to be written to."""
+    colour = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32) / 255
+    colour.setflags(write=False)
+    return colour
 
 
 def pick(codes: tuple[str, ...], lot: float) -> Colour:
@@ -81,28 +84,38 @@ def pick(codes: tuple[str, ...], lot: float) -> Colour:
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """The colour at ``share`` of the way from the first to the second."""
-    return first + np.float32(share) * (second - first)
+    return first + share * (second - first)
 
 
 def masonry(
     material: Masonry,
-    colour: Colour,
     phase: tuple[int, int],
     tones: Float[np.ndarray, "64 64"],
-) -> Float[np.ndarray, "128 128 3"]:
-    """A whole canvas of a material. ``tones`` in [-1, 1] are the blocks' own, by row and column."""
-    y = np.arange(CANVAS) + phase[0]
+    height: int = CANVAS,
+    width: int = CANVAS,
+) -> Float[np.ndarray, "height width"]:
+    """What a material's colour is multiplied by, in every canvas pixel.
+
+    ``tones`` in [-1, 1] are the blocks' own, by row and column; ``phase`` moves the blocks up and
+    to the left, in canvas pixels.
+    """
+    y = np.arange(height) + phase[0]
     row = y // material.course
-    x = np.arange(CANVAS) + phase[1] + ((row % 2) * round(material.bond * material.length))[:, None]
-    column = x // material.length  # (128, 128)
-    shade = 1 + np.float32(material.variation) * tones[row[:, None] % 64, column % 64]
+    x = np.arange(width) + phase[1]
+    shade = np.ones((height, width), dtype=np.float32)
+    # Rows come in two kinds, by how far they are moved along.
+    for odd in (0, 1):
+        moved = x + odd * round(material.bond * material.length)
+        rows = np.flatnonzero(row % 2 == odd)
+        blocks = 1 + material.variation * tones[:, moved // material.length % 64]
+        if material.joint_shows != "rows":
+            blocks[:, moved % material.length == 0] = material.joint
+        shade[rows] = blocks[row[rows] % 64]
     if material.joint_shows != "columns":
         shade[y % material.course == 0] = material.joint
         if material.joint < 1:  # below a groove the block's edge catches the light
             shade[y % material.course == 1] *= 1.05
-    if material.joint_shows != "rows":
-        shade[x % material.length == 0] = material.joint
-    return shade[:, :, None] * colour
+    return shade
 
 
 # --- noise -------------------------------------------------------------------------------------
@@ -129,5 +142,5 @@ def cloudy(
     for octave in range(octaves):
         rows, columns = down << octave, across << octave
         values = random.random((rows + 1, columns + 1), dtype=np.float32) * 2 - 1
-        total += (_spread(rows) @ values @ _spread(columns).T) * np.float32(0.5**octave)
+        total += (_spread(rows) @ values @ _spread(columns).T) * (0.5**octave)
     return total
