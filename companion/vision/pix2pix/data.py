@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
 from torch import Tensor
 
 from companion.cache import cached_arrays
@@ -36,7 +37,7 @@ __all__ = [
 
 # The houses of each split, by number: a house has one picture, so no split has seen another's.
 SPLITS = {
-    "train": range(0, 4000),
+    "train": range(4000),
     "validation": range(4000, 4500),
     "test": range(4500, 5000),
 }
@@ -62,6 +63,7 @@ PALETTE = torch.tensor(
 
 _CACHE_VERSION = "1"
 _STRONG_LINE = 0.14  # change of brightness over two pixels, of the whole range
+_SHORTEST_LINE = 6  # pixels
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def edge_maps(facades: Facades) -> Bool[Tensor, "n 64 64"]:
     An outline is on the upper or the left of two pixels whose labels differ. A line of the picture
     is where brightness changes by a seventh of its range over two pixels and changes most of its
     neighbours across; beside an outline, whose own change of brightness it would be, there is none,
-    and specks are left out.
+    and pieces of fewer than six pixels are left out.
     """
     labels = facades.labels
     outlines = torch.zeros_like(labels, dtype=torch.bool)
@@ -184,9 +186,11 @@ def _strong_lines(pictures: Float[Tensor, "n 3 64 64"]) -> Bool[Tensor, "n 64 64
     level = (down >= across) & _is_largest(down)
     upright = (across > down) & _is_largest(across.transpose(1, 2)).transpose(1, 2)
     lines = (level | upright) & (torch.maximum(down, across) > _STRONG_LINE)
-    # Specks of texture have no line that goes on: fewer than two others among their 8 neighbours.
-    around = torch.nn.functional.avg_pool2d(lines[:, None].float(), 3, stride=1, padding=1) * 9
-    return lines & (around[:, 0] > 2.5)
+    # Connected within an image along sides and corners.
+    pieces, _ = ndimage.label(lines.numpy(), structure=np.ones((1, 3, 3)) * [[[0]], [[1]], [[0]]])
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0  # what is no line
+    return torch.from_numpy((sizes >= _SHORTEST_LINE)[pieces])
 
 
 def _is_largest(change: Float[Tensor, "n 64 64"]) -> Bool[Tensor, "n 64 64"]:

@@ -126,7 +126,7 @@ def paint_shop(easel: Easel, part: Part, lots: list[float]) -> None:
     height, width, _ = region.shape
     colour = pick(_AWNINGS, easel.look.shop)
     region[:] = 0.55 * colour + 0.05
-    sign, foot = max(4, height // 5), max(3, height // 7)
+    sign, foot = min(max(4, height // 5), height), max(3, height // 7)
     _paint_shop_window(easel, region[sign + 1 : -foot, 1:-1], lots)
     region[:sign] = 0.8 * colour
     letters = easel.tones[int(lots[0] * 60), : width // 3] > 0
@@ -134,12 +134,12 @@ def paint_shop(easel: Easel, part: Part, lots: list[float]) -> None:
     ink = np.repeat(letters, 2)[: max(0, width - start - 2)]
     region[1 : sign - 1, start : start + len(ink)][:, ink] = rgb("#f6efdb")
     if easel.look.awning < 0.6:
-        drop = sign + max(4, height // 4)
+        drop = min(sign + max(4, height // 4), height)
         cloth = pick(_AWNINGS, easel.look.awning * 5.3 % 1)
         stripes = (np.arange(width) // 4 % 2 == 0)[None, :, None]
         cloth = np.where(stripes, cloth, rgb("#f1ece0"))
         region[sign:drop] = cloth * fade(1.1, 0.85, drop - sign)
-        region[drop - 1] *= 0.7
+        region[drop - 1 : drop] *= 0.7
         region[drop : drop + 3] *= 1 - 0.5 * easel.sunshine
     region[-1] *= 0.6
 

@@ -30,6 +30,7 @@ from companion.vision.pix2pix.facade_surfaces import (
 from companion.vision.pix2pix.facades import SIDE, Part, Plan
 
 _DOWN = fade(0, 1.6, CANVAS)
+_ROUND = (0.85, 1.1, 1.0, 0.72)  # how light a pillar is, from the sunny side to the other
 _PAVEMENTS = ("#9a968e", "#8a8682", "#aaa396", "#7b7a7c", "#a58f7c")
 
 
@@ -76,11 +77,10 @@ def _paint_ground(easel: Easel, part: Part, lots: list[float]) -> None:
     slab = 10 + int(lots[0] * 10)
     columns = (np.arange(width) + int(lots[1] * slab)) % slab == 0
     region[:kerb, columns] *= 0.8
-    region[kerb - 1] = pavement * 1.2
-    region[kerb] *= 0.7
+    region[kerb - 1 : kerb] = pavement * 1.2
+    region[kerb : kerb + 1] *= 0.7
     region[0] *= 0.6
-    speckle = easel.stains[-height:, ::-1, None] * 0.1
-    region *= 1 + speckle
+    region *= 1 + 0.1 * easel.stains[:height, :width, None]
 
 
 # --- the house ---------------------------------------------------------------------------------
@@ -114,10 +114,9 @@ def _paint_roof(easel: Easel, part: Part, lots: list[float]) -> None:
 
 def _paint_pillar(easel: Easel, part: Part, lots: list[float]) -> None:
     region = easel.region(part)
-    round_shade = np.array([0.85, 1.1, 1.0, 0.72], dtype=np.float32)
-    if easel.sun > 0:
-        round_shade = round_shade[::-1]
-    region[:] = easel.trim * round_shade[: region.shape[1], None]
+    round_shade = _ROUND if easel.sun < 0 else _ROUND[::-1]
+    shade = np.interp(ramp(region.shape[1]), ramp(len(_ROUND)), round_shade)
+    region[:] = easel.trim * shade[:, None]
     region[:3] = easel.trim * 1.08
     region[3:4] *= 0.7
     region[-3:] *= 0.92

@@ -82,9 +82,10 @@ def _read_halves(path: Path, size: int) -> list[np.ndarray]:
             f"{path} is {width} pixels wide, which is odd, expected two halves of equal width: "
             "put A and B side by side at one size"
         )
+    # Cut first: a resize that is given a box mixes in what lies beside it.
     boxes = (0, 0, width // 2, height), (width // 2, 0, width, height)
-    resized = (image.resize((size, size), Image.Resampling.BICUBIC, box=box) for box in boxes)
-    return [np.asarray(half) for half in resized]
+    halves = [image.crop(box).resize((size, size), Image.Resampling.BICUBIC) for box in boxes]
+    return [np.asarray(half) for half in halves]
 
 
 def _to_pictures(images: list[np.ndarray]) -> Float[Tensor, "n 3 size size"]:
@@ -100,7 +101,7 @@ def jitter(
     targets: Float[Tensor, "n targets size size"],
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "n inputs size size"], Float[Tensor, "n targets size size"]]:
-    """The paper's random jitter and mirroring (appendix 6.2), a pair's halves alike.
+    """The paper's random jitter and mirroring (appendix, training details), a pair's halves alike.
 
     Every pair is enlarged by 286/256, cut to its size again at a place of its own and mirrored in
     half of the cases. Enlarging mixes neighbours, so that one-hot labels become shares of 1.
