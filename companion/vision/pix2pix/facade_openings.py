@@ -89,7 +89,8 @@ def paint_shutter(easel: Easel, part: Part, lots: list[float]) -> None:
     region = easel.region(part)
     colour = pick(_SHUTTERS, easel.look.shutter) * (0.95 + 0.1 * lots[0])
     region[:] = colour
-    region[1::2] *= 0.74
+    region[2::4] *= 0.7
+    region[3::4] *= 0.7
     region[:, 0] = region[:, -1] = colour
     region[-1] = 0.6 * colour
     if part.right - part.left > 2:
@@ -170,7 +171,7 @@ def paint_balcony(easel: Easel, part: Part, lots: list[float]) -> None:
     iron = rgb("#22262a") if easel.look.frame < 0.7 else rgb("#e7e3d8")
     region[:] *= 0.8
     if kind == 0:
-        region[1:-2, ::2] = iron
+        region[1:-2, ::4] = iron
     elif kind == 1:
         cross = (np.arange(width)[None] + np.arange(height)[:, None]) % 4 == 0
         region[cross | cross[::-1]] = iron

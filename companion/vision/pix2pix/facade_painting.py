@@ -30,7 +30,7 @@ from companion.vision.pix2pix.facade_surfaces import (
 from companion.vision.pix2pix.facades import SIDE, Part, Plan
 
 _DOWN = fade(0, 1.6, CANVAS)
-_ROUND = (0.85, 1.1, 1.0, 0.72)  # how light a pillar is, from the sunny side to the other
+_ROUND = (0.82, 1.15, 1.0, 0.62)  # how light a pillar is, from the sunny side to the other
 _PAVEMENTS = ("#9a968e", "#8a8682", "#aaa396", "#7b7a7c", "#a58f7c")
 
 
