@@ -21,6 +21,7 @@ LEAK = 0.2
 KEPT = 0.5  # share of the activations that dropout keeps
 NOISY = 3  # innermost blocks of the way up that have dropout
 TOGETHER = 50  # images that `translate` takes at once
+AS_MATRIX = 16  # pixels up to which training is faster with one matrix product for a convolution
 STRIDED = {16: 1, 34: 2, 70: 3, 286: 5}  # receptive field -> convolutions of stride 2
 
 
@@ -47,6 +48,42 @@ def initialise(layer: nn.Module) -> None:
 # --- the generator -----------------------------------------------------------------------------
 
 
+class Halving(nn.Conv2d):
+    """A convolution of 4x4 with stride 2: half the height and width."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool):
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+
+    def forward(
+        self, images: Float[Tensor, "batch in height width"]
+    ) -> Float[Tensor, "batch out height/2 width/2"]:
+        """The convolution; in training, of few pixels, as a matrix product: same values, faster."""
+        height, width = images.shape[2] // 2, images.shape[3] // 2
+        if not self.training or height * width > AS_MATRIX:
+            return super().forward(images)
+        patches = nn.functional.unfold(images, 4, padding=1, stride=2)  # (batch, 16 in, pixels)
+        halved = (self.weight.flatten(1) @ patches).unflatten(2, (height, width))
+        return halved if self.bias is None else halved + self.bias[:, None, None]
+
+
+class Doubling(nn.ConvTranspose2d):
+    """A transposed convolution of 4x4 with stride 2: twice the height and width."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool):
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+
+    def forward(
+        self, images: Float[Tensor, "batch in height width"]
+    ) -> Float[Tensor, "batch out 2*height 2*width"]:
+        """The convolution; in training, of few pixels, as a matrix product: same values, faster."""
+        height, width = images.shape[2:]
+        if not self.training or height * width > AS_MATRIX:
+            return super().forward(images)
+        patches = self.weight.flatten(1).T @ images.flatten(2)  # (batch, 16 out, pixels)
+        doubled = nn.functional.fold(patches, (2 * height, 2 * width), 4, padding=1, stride=2)
+        return doubled if self.bias is None else doubled + self.bias[:, None, None]
+
+
 class UNet(nn.Module):
     """Halve until nothing but channels is left, double back, each level shown its twin (3.2.1)."""
 
@@ -56,21 +93,21 @@ class UNet(nn.Module):
         levels = round(math.log2(size))
         widths = [width * min(2**level, 8) for level in range(levels)]
         self.down = nn.ModuleList()
-        for level, (before, after) in enumerate(zip([in_channels, *widths], widths, strict=False)):
-            normalised = 0 < level < levels - 1  # not the picture's colours, not the 1x1
-            layers = [nn.Conv2d(before, after, 4, 2, 1, bias=not normalised)]
-            self.down.append(
-                nn.Sequential(*layers, *([normalisation(after)] if normalised else []))
-            )
+        for level, before in enumerate([in_channels, *widths[:-1]]):
+            after = widths[level]
+            if 0 < level < levels - 1:
+                halving = Halving(before, after, bias=False)
+                self.down.append(nn.Sequential(halving, normalisation(after)))
+            else:  # the picture's own colours, and the single pixel: nothing is normalised
+                self.down.append(nn.Sequential(Halving(before, after, bias=True)))
         self.up = nn.ModuleList()
         for level in reversed(range(levels)):
             before = widths[level] * (2 if skips and level < levels - 1 else 1)
-            if level == 0:
-                self.up.append(nn.ConvTranspose2d(before, out_channels, 4, 2, 1))
+            if level > 0:
+                doubling = Doubling(before, widths[level - 1], bias=False)
+                self.up.append(nn.Sequential(doubling, normalisation(widths[level - 1])))
             else:
-                after = widths[level - 1]
-                doubling = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
-                self.up.append(nn.Sequential(doubling, normalisation(after)))
+                self.up.append(nn.Sequential(Doubling(before, out_channels, bias=True)))
 
     def draw_noise(
         self, inputs: Float[Tensor, "batch in height width"], generator: torch.Generator

@@ -1,4 +1,4 @@
-"""Chapter 3.8, training: the losses of section 3.1, the two networks' turns, one explicit loop.
+"""Chapter 3.8, training: the turns of the two networks, and one explicit loop (section 3.3).
 
 Symbols of Isola et al. (2016) where our names differ: ``inputs`` are x, ``targets`` y, ``pictures``
 G(x, z); ``l1_weight`` is lambda.
@@ -18,6 +18,14 @@ from torch import Tensor, nn
 from companion.checkpoint import load_checkpoint, save_checkpoint
 from companion.progress import track
 from companion.seeds import generator
+from companion.vision.pix2pix.losses import (
+    adversarial_loss,
+    check_finite,
+    discriminator_loss,
+    l1_loss,
+    last_good,
+    winner,
+)
 from companion.vision.pix2pix.model import (
     PatchDiscriminator,
     UNet,
@@ -28,8 +36,6 @@ from companion.vision.pix2pix.model import (
 
 SAVE_EVERY = 500  # steps between checkpoints
 OBJECTIVES = ("L1", "GAN", "cGAN", "L1+GAN", "L1+cGAN")
-WINDOW = 500  # steps after which a network that always wins has won for good
-ALWAYS = 0.999  # share of the patches, over the window
 
 
 class Pairs(Protocol):
@@ -112,35 +118,6 @@ SETTINGS = {
 }
 
 
-# --- losses ------------------------------------------------------------------------------------
-
-
-def discriminator_loss(
-    real_logits: Float[Tensor, "batch 1 rows columns"],
-    fake_logits: Float[Tensor, "batch 1 rows columns"],
-) -> Float[Tensor, ""]:
-    """Cross-entropy in nats a patch of telling real from generated, halved (equation 1, 3.3).
-
-    -log D(x, y) for real pairs and -log(1 - D(x, G(x, z))) for generated ones. The half slows the
-    discriminator down beside the generator.
-    """
-    softplus = nn.functional.softplus  # -log sigmoid(l) = softplus(-l)
-    return (softplus(-real_logits).mean() + softplus(fake_logits).mean()) / 2
-
-
-def adversarial_loss(fake_logits: Float[Tensor, "batch 1 rows columns"]) -> Float[Tensor, ""]:
-    """-log D(x, G(x, z)) in nats a patch: what the generator minimises (3.3).
-
-    Minimising log(1 - D) instead would give no gradient where the discriminator is sure.
-    """
-    return nn.functional.softplus(-fake_logits).mean()
-
-
-def l1_loss(pictures: Tensor, targets: Tensor) -> Float[Tensor, ""]:
-    """Mean absolute difference of pictures and targets (equation 3, a mean in place of a sum)."""
-    return (pictures - targets).abs().mean()
-
-
 # --- turns -------------------------------------------------------------------------------------
 
 
@@ -214,6 +191,8 @@ def train(
 ) -> tuple[UNet, PatchDiscriminator | None, dict[str, list[float]]]:
     """Train a generator, and unless the objective is "L1" a discriminator, in turns (3.3).
 
+    The generator comes back in evaluation mode, which draws what training mode draws.
+
     The history holds, by step, ``l1``, the mean absolute error of the batch, and with a
     discriminator ``adversarial`` and ``discriminator``, the two losses in nats a patch, and
     ``real`` and ``fake``, the shares of patches that the discriminator told right.
@@ -261,13 +240,13 @@ def train(
                 )
             parts |= generator_turn(discriminator, optimizer, inputs, targets, pictures, settings)
         except FloatingPointError as error:
-            raise FloatingPointError(f"step {step}: {error}{_last_good(checkpoint)}") from None
+            raise FloatingPointError(f"step {step}: {error}{last_good(checkpoint)}") from None
         for name, curve in history.items():
             curve.append(parts[name].item())
         steps.note("  ".join(f"{name} {curve[-1]:.2f}" for name, curve in history.items()))
         won = winner(history)
         if won and not warned:
-            warnings.warn(f"step {step}: {won}{_last_good(checkpoint)}", stacklevel=2)
+            warnings.warn(f"step {step}: {won}{last_good(checkpoint)}", stacklevel=2)
         warned = bool(won)
         if checkpoint is not None and not won and (step + 1) % SAVE_EVERY == 0:
             save_checkpoint(
@@ -278,7 +257,7 @@ def train(
                 generators={"noise": noise},
                 history=history,
             )
-    return network, discriminator, history
+    return network.eval(), discriminator, history
 
 
 def new_networks(
@@ -334,46 +313,3 @@ def check_pairs(pairs: Pairs, settings: Settings) -> tuple[int, int]:
                 "both must be equally many and of the same height and width"
             )
     return channels[0], channels[1]
-
-
-# --- what goes wrong ---------------------------------------------------------------------------
-
-
-def check_finite(whose: str, loss: Tensor) -> None:
-    """Raise ``FloatingPointError`` before a loss that is not finite can spoil any weight."""
-    if not torch.isfinite(loss):
-        raise FloatingPointError(
-            f"the {whose}'s loss is {loss.item()}: lower the learning rate, or look for a pixel "
-            "that is not a number."
-        )
-
-
-def winner(history: dict[str, list[float]]) -> str:
-    """One sentence on the network that has won for good, by its symptom; empty while none has.
-
-    The discriminator has won when it told practically every patch right, real and generated, for
-    `WINDOW` steps; the generator when practically all it drew was taken for real so long.
-    """
-    if len(history.get("fake", [])) < WINDOW:
-        return ""
-    real, fake = (sum(history[name][-WINDOW:]) / WINDOW for name in ("real", "fake"))
-    if real >= ALWAYS and fake >= ALWAYS:
-        return (
-            f"the discriminator has won: for {WINDOW} steps it told {real:.1%} of the real and "
-            f"{fake:.1%} of the generated patches right, so its verdict is the same whatever the "
-            "generator draws. Make it weaker (a smaller width, field or learning rate) or raise "
-            "the L1 weight."
-        )
-    if fake <= 1 - ALWAYS:
-        return (
-            f"the generator has won: for {WINDOW} steps the discriminator took {1 - fake:.1%} of "
-            "the generated patches for real, so it teaches nothing. Make it stronger (a larger "
-            "width or learning rate), or train it on more varied pairs."
-        )
-    return ""
-
-
-def _last_good(checkpoint: Path | None) -> str:
-    if checkpoint is None or not Path(checkpoint).exists():
-        return " No checkpoint is kept: start again, with a checkpoint path."
-    return f" {checkpoint} holds the last good state: train with it again to go on from there."
