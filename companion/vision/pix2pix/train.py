@@ -246,7 +246,9 @@ def train(
         steps.note("  ".join(f"{name} {curve[-1]:.2f}" for name, curve in history.items()))
         won = winner(history)
         if won and not warned:
-            warnings.warn(f"step {step}: {won}{last_good(checkpoint)}", stacklevel=2)
+            warnings.warn(
+                f"step {step}: {won}{last_good(checkpoint)}", RuntimeWarning, stacklevel=2
+            )
         warned = bool(won)
         if checkpoint is not None and not won and (step + 1) % SAVE_EVERY == 0:
             save_checkpoint(
