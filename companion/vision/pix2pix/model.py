@@ -127,7 +127,7 @@ class UNet(nn.Module):
         inputs: Float[Tensor, "batch in height width"],
         noise: Sequence[Float[Tensor, "batch channels rows columns"]],
     ) -> Float[Tensor, "batch out height width"]:
-        """G(x, z) for ``noise`` as `draw_noise` gives it, in training and in use alike."""
+        """G(x, z) for ``noise`` as `draw_noise` gives it; with none at all, nothing is dropped."""
         hidden, twins = inputs, []
         for level, layers in enumerate(self.down):
             hidden = layers(hidden if level == 0 else nn.functional.leaky_relu(hidden, LEAK))

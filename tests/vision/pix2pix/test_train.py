@@ -22,7 +22,8 @@ def _images(*shape, seed=0):
 
 @pytest.fixture(scope="module")
 def pairs():
-    return TensorDataset(_images(9, 2, 16, 16, seed=1), _images(9, 3, 16, 16, seed=2))
+    targets = 0.5 + 0.3 * _images(9, 3, 16, 16, seed=2)
+    return TensorDataset(_images(9, 2, 16, 16, seed=1), targets)
 
 
 def _with(objective, **changes):
@@ -132,7 +133,7 @@ def test_l1_alone_has_no_discriminator_and_learns(pairs):
     )
     assert discriminator is None and list(history) == ["l1"]
     assert not network.training
-    assert sum(history["l1"][-5:]) < 0.97 * sum(history["l1"][:5])
+    assert sum(history["l1"][-5:]) < 0.6 * sum(history["l1"][:5])
 
 
 def test_a_weight_of_zero_is_the_cgan(pairs):
