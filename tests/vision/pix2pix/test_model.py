@@ -202,7 +202,7 @@ def test_the_conditional_discriminator_sees_its_input():
     first, second = (conditional(_images(2, 2, 32, 32, seed=s), pictures) for s in (1, 2))
     assert (first - second).abs().min() > 0
     unconditional = model.patch_discriminator(3, 16, 8)
-    assert unconditional(pictures).shape == (2, 1, 30, 30)
+    assert unconditional(pictures).shape == (2, 1, 14, 14)
     with pytest.raises(ValueError, match=r"sees 3 channels, got 5.*unconditional"):
         unconditional(_images(2, 2, 32, 32), pictures)
 
