@@ -1,1 +1,1 @@
-"""Chapter 3.9: translating pictures between two collections that share no pair (Zhu et al. 2017)."""
+"""Chapter 3.9, CycleGAN: translation between two collections without pairs (Zhu et al. 2017)."""

@@ -10,10 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion.vision.pix2pix.model import patch_discriminator
+from companion.seeds import generator
+from companion.vision.cyclegan.data import MULTIPLE
+from companion.vision.pix2pix.model import (
+    check_images,
+    initialise,
+    normalisation,
+    patch_discriminator,
+)
 
-WEIGHT_DEVIATION = 0.02  # of the Gaussian that the weights are drawn from (appendix, section 7.1)
-_REDUCTION = 4  # the generator halves the picture twice
+_AT_ONCE = 64  # pictures translated together
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,15 @@ class ResidualBlock(nn.Module):
 
 
 def _convolution(in_channels: int, out_channels: int, kernel: int) -> list[nn.Module]:
-    """A convolution that keeps the size, by reflection, and instance normalisation."""
+    """A convolution that keeps the size, by reflection, and instance normalisation.
+
+    That is pix2pix's normalisation: each channel of each picture by itself.
+    """
     return [
         nn.ReflectionPad2d(kernel // 2),
         # The normalisation would subtract a bias again.
         nn.Conv2d(in_channels, out_channels, kernel, bias=False),
-        nn.InstanceNorm2d(out_channels),
+        normalisation(out_channels),
     ]
 
 
@@ -66,13 +75,13 @@ def resnet_generator(channels: int = 3, width: int = 64, num_blocks: int = 9) ->
 
     def down(k: int) -> list[nn.Module]:
         convolution = nn.Conv2d(k // 2, k, 3, stride=2, padding=1, bias=False)
-        return [convolution, nn.InstanceNorm2d(k), nn.ReLU(inplace=True)]
+        return [convolution, normalisation(k), nn.ReLU(inplace=True)]
 
     def up(k: int) -> list[nn.Module]:
         convolution = nn.ConvTranspose2d(
             2 * k, k, 3, stride=2, padding=1, output_padding=1, bias=False
         )
-        return [convolution, nn.InstanceNorm2d(k), nn.ReLU(inplace=True)]
+        return [convolution, normalisation(k), nn.ReLU(inplace=True)]
 
     return nn.Sequential(
         *_convolution(channels, width, 7),  # (batch, width, height, width)
@@ -85,4 +94,41 @@ def resnet_generator(channels: int = 3, width: int = 64, num_blocks: int = 9) ->
         nn.ReflectionPad2d(3),
         nn.Conv2d(width, channels, 7),  # neither normalised nor rectified: it sets the colours
         nn.Tanh(),
-    )
+    ).apply(initialise)
+
+
+class CycleGAN(nn.Module):
+    """The four networks: two generators, and a discriminator of each domain.
+
+    ``a_to_b`` and ``b_to_a`` take and give pictures in [-1, 1]; ``judge_a`` and ``judge_b`` give a
+    grid of scores, for least squares towards 1 where a patch is from the domain and 0 where not.
+    """
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        channels, field = architecture.channels, architecture.receptive_field
+        generator = (channels, architecture.width, architecture.num_blocks)
+        self.a_to_b = resnet_generator(*generator)
+        self.b_to_a = resnet_generator(*generator)
+        self.judge_a = patch_discriminator(channels, field, architecture.discriminator_width)
+        self.judge_b = patch_discriminator(channels, field, architecture.discriminator_width)
+
+
+def new_cyclegan(architecture: Architecture, seed: int) -> CycleGAN:
+    """Networks whose first weights depend on ``seed`` alone; the global generator is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.set_state(generator(seed, "weights").get_state())
+        return CycleGAN(architecture)
+
+
+@torch.no_grad()
+def translate(
+    network: nn.Sequential, pictures: Float[Tensor, "n channels height width"]
+) -> Float[Tensor, "n channels height width"]:
+    """The pictures as ``network``, one of the generators, translates them, each by itself.
+
+    There is no noise: a picture has one translation. Raises ``ValueError`` for pictures that are
+    not in [-1, 1], have other channels than the generator's, or sides that are no multiples of 4.
+    """
+    check_images(pictures, network[1].in_channels, MULTIPLE, "pictures")
+    return torch.cat([network(some) for some in pictures.split(_AT_ONCE)])

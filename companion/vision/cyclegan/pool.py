@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Pool(nn.Module):
-    """The last translations, at most ``capacity`` of them, in the paper 50 (Shrivastava et al. 2017).
+    """At most ``capacity`` past translations, in the paper 50 (after Shrivastava et al. 2017).
 
     A module without parameters, so that what it holds is saved and restored with a checkpoint. A
     pool of ``capacity`` 0 gives back what it gets.
