@@ -32,6 +32,7 @@ __all__ = [
     "draw",
     "horse_scenes",
     "load_horses",
+    "scenes_of",
     "zebra_scenes",
 ]
 
@@ -200,11 +201,21 @@ def _draw(scenes: Scenes, size: int) -> Pictures:
     return Pictures(images, canvas.animal[:, None], canvas.rider[:, None])
 
 
-def load_horses(split: str) -> tuple[Unpaired, Scenes, Scenes]:
-    """Horses (A) and zebras (B) of ``split``, and the scenes they were drawn from."""
+def scenes_of(split: str) -> tuple[Scenes, Scenes]:
+    """The scenes of the horses and of the zebras of one of `SPLITS`.
+
+    Raises ``ValueError`` naming an unknown split.
+    """
     if split not in SPLITS:
         raise ValueError(f"split {split!r} is not one of {', '.join(SPLITS)}")
-    count = SPLITS[split]
-    horses = horse_scenes(generator(2017, "horses", split), count, RIDERS[split])
-    zebras = zebra_scenes(generator(2017, "zebras", split), count)
-    return Unpaired(draw(horses).images, draw(zebras).images), horses, zebras
+    horses = horse_scenes(generator(2017, "horses", split), SPLITS[split], RIDERS[split])
+    return horses, zebra_scenes(generator(2017, "zebras", split), SPLITS[split])
+
+
+def load_horses(split: str) -> Unpaired:
+    """The horses (A) and zebras (B) of one of `SPLITS`, drawn in some seconds.
+
+    For their masks, or their true partners, draw `scenes_of` the split.
+    """
+    horses, zebras = scenes_of(split)
+    return Unpaired(draw(horses).images, draw(zebras).images)
