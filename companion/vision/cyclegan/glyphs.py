@@ -123,14 +123,18 @@ def _draw(character: str, font: ImageFont.FreeTypeFont) -> np.ndarray | None:
 
     Each glyph is centred by its own ink alone, so that its place tells nothing of its partner's.
     """
-    side = _FINE * SIDE
-    left, top, right, bottom = font.getbbox(character, anchor="ls")
-    x, y = (side - left - right) // 2, _FINE * _BASELINE
-    if right - left > side or y + top < 0 or y + bottom > side:
+    side, margin = _FINE * SIDE, _FINE * SIDE // 2
+    sheet = Image.new("L", (2 * side, 2 * side), 0)
+    place = (margin, margin + _FINE * _BASELINE)
+    ImageDraw.Draw(sheet).text(place, character, font=font, fill=255, anchor="ls")
+    box = sheet.getbbox()
+    if box is None:
         return None
-    picture = Image.new("L", (side, side), 0)
-    ImageDraw.Draw(picture).text((x, y), character, font=font, fill=255, anchor="ls")
-    fine = np.asarray(picture, dtype=np.float32)
+    left, top, right, bottom = box
+    if right - left > side or top < margin or bottom > margin + side:
+        return None
+    x = (left + right - side) // 2
+    fine = np.asarray(sheet.crop((x, margin, x + side, margin + side)), dtype=np.float32)
     ink = fine.reshape(SIDE, _FINE, SIDE, _FINE).mean(axis=(1, 3))
     return ink.round().astype(np.uint8) if ink.sum() >= 255 * _LEAST_INK else None
 

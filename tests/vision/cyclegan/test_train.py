@@ -198,8 +198,8 @@ def test_the_winner_is_found_in_either_domain_and_only_when_it_lasts():
 
 
 def test_the_oracle_learns_pairs():
-    a = _pictures(8, "a")
-    settings = dataclasses.replace(SETTINGS, steps=60, batch_size=8, learning_rate=1e-2)
+    a = _pictures(4, "a")
+    settings = dataclasses.replace(SETTINGS, steps=40, batch_size=4, learning_rate=1e-2)
     network = train.train_oracle(a, -a, settings, 0)
     untrained = model.new_cyclegan(SMALL, 0).a_to_b
     error, before = ((model.translate(n, a) + a).abs().mean() for n in (network, untrained))
@@ -232,7 +232,7 @@ def test_settings_and_weights_that_cannot_be_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("size", "parameters"), [("smoke", 269_921), ("laptop", 269_921), ("gpu", 11_376_131)]
+    ("size", "parameters"), [("smoke", 269_921), ("laptop", 269_921), ("gpu", 11_383_427)]
 )
 def test_every_size_is_built_as_it_says(size, parameters):
     with torch.device("meta"):
