@@ -1,8 +1,8 @@
 """Chapter 3.9, glyphs: letters of two typefaces, whose true partners are known and hidden.
 
 Domain A is DejaVu Sans, domain B DejaVu Serif Bold Italic: serifs, slant and weight are to be
-learned. Both are in the matplotlib wheel, under the Bitstream Vera licence and in the public domain
-where the DejaVu project changed them (``LICENSE_DEJAVU`` beside the files).
+learned. Both are in the matplotlib wheel, under the licences of Bitstream Vera and Arev, and in the
+public domain where the DejaVu project changed them (``LICENSE_DEJAVU`` beside the files).
 """
 
 import unicodedata

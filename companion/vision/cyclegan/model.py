@@ -70,7 +70,7 @@ def resnet_generator(channels: int = 3, width: int = 64, num_blocks: int = 9) ->
     """The generator of section 7.2: c7s1, two d, residual blocks, two u, c7s1, tanh.
 
     It takes and gives pictures (batch, ``channels``, height, width) in [-1, 1], whose sides must be
-    multiples of 4. The paper's has ``width`` 64, with 6 blocks at 128x128 and 9 at 256x256.
+    multiples of 4. The paper takes more blocks for larger pictures.
     """
 
     def down(k: int) -> list[nn.Module]:
@@ -107,9 +107,9 @@ class CycleGAN(nn.Module):
     def __init__(self, architecture: Architecture):
         super().__init__()
         channels, field = architecture.channels, architecture.receptive_field
-        generator = (channels, architecture.width, architecture.num_blocks)
-        self.a_to_b = resnet_generator(*generator)
-        self.b_to_a = resnet_generator(*generator)
+        sizes = (channels, architecture.width, architecture.num_blocks)
+        self.a_to_b = resnet_generator(*sizes)
+        self.b_to_a = resnet_generator(*sizes)
         self.judge_a = patch_discriminator(channels, field, architecture.discriminator_width)
         self.judge_b = patch_discriminator(channels, field, architecture.discriminator_width)
 
