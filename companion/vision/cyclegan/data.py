@@ -12,13 +12,11 @@ from jaxtyping import Bool, Float
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from companion.datasets.digits import DataError
+
 ENDINGS = (".jpg", ".jpeg", ".png")
 SPLITS = ("train", "test")
 MULTIPLE = 4  # pixels: the generators halve a picture twice
-
-
-class DataError(ValueError):
-    """Pictures that cannot be used; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,9 @@ def load_folders(folder: str | Path, split: str, size: int = 256) -> Unpaired:
     Square colour pictures, in the order of their names, resized to ``size`` pixels a side: at 256
     each takes 0.8 MB of memory.
 
-    Raises ``FileNotFoundError`` when a folder is missing or has no picture in it; `DataError`,
-    naming the file, when one is unreadable, grey, transparent or not square; ``ValueError`` for an
-    unknown split or a ``size`` that the generators cannot halve twice.
+    Raises ``FileNotFoundError`` when a folder is missing; `DataError` when one has no picture in it
+    or, naming the file, when a picture is unreadable, grey, transparent or not square;
+    ``ValueError`` for an unknown split or a ``size`` that the generators cannot halve twice.
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r} is not one of {', '.join(SPLITS)}")
@@ -72,7 +70,7 @@ def _load_folder(folder: Path, size: int) -> Float[Tensor, "n 3 size size"]:
         )
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
     if not paths:
-        raise FileNotFoundError(
+        raise DataError(
             f"{folder} has no picture in it: expected files that end in {', '.join(ENDINGS)}"
         )
     pixels = np.stack([_load_picture(path, size) for path in paths])

@@ -19,14 +19,9 @@ from companion.seeds import generator
 from companion.vision.cyclegan.data import MULTIPLE, Unpaired
 from companion.vision.cyclegan.model import Architecture, CycleGAN, new_cyclegan
 from companion.vision.cyclegan.pool import Pool
+from companion.vision.pix2pix.losses import check_finite, l1_loss, last_good, winner
 from companion.vision.pix2pix.model import check_images
-from companion.vision.pix2pix.train import (
-    check_finite,
-    l1_loss,
-    learning_rate_at,
-    training_batches,
-    winner,
-)
+from companion.vision.pix2pix.train import learning_rate_at, training_batches
 
 SAVE_EVERY = 500  # steps between checkpoints
 
@@ -252,13 +247,15 @@ def train(
                 shown = {domain: pools[domain].exchange(fakes[domain], lots) for domain in "ab"}
                 parts |= discriminators_turn(networks, optimizer, {"a": a, "b": b}, shown)
         except FloatingPointError as error:
-            raise FloatingPointError(f"step {step}: {error}{_last_good(checkpoint)}") from None
+            raise FloatingPointError(f"step {step}: {error}{last_good(checkpoint)}") from None
         for name, part in parts.items():
             history.setdefault(name, []).append(part.item())
         steps.note(_note(history))
         won = _winner(history)
         if won and not warned:
-            warnings.warn(f"step {step}: {won}{_last_good(checkpoint)}", stacklevel=2)
+            warnings.warn(
+                f"step {step}: {won}{last_good(checkpoint)}", RuntimeWarning, stacklevel=2
+            )
         warned = bool(won)
         if checkpoint is not None and not won and (step + 1) % SAVE_EVERY == 0:
             save_checkpoint(
@@ -326,9 +323,3 @@ def _winner(history: dict[str, list[float]]) -> str:
         if won := winner(shares):
             return f"in domain {domain.upper()} {won}"
     return ""
-
-
-def _last_good(checkpoint: Path | None) -> str:
-    if checkpoint is None or not Path(checkpoint).exists():
-        return " No checkpoint is kept: start again, with a checkpoint path."
-    return f" {checkpoint} holds the last good state: train with it again to go on from there."

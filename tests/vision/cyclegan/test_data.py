@@ -37,7 +37,7 @@ def test_folders_that_are_missing_or_empty_are_named(folder):
         data.load_folders(folder / "elsewhere", "train")
     for path in (folder / "testB").iterdir():
         path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"testB has no picture in it"):
+    with pytest.raises(data.DataError, match=r"testB has no picture in it"):
         data.load_folders(folder, "test")
     with pytest.raises(ValueError, match="'validation' is not one of train, test"):
         data.load_folders(folder, "validation")

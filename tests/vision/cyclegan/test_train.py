@@ -184,7 +184,9 @@ def test_a_winner_is_named_with_its_domain_and_the_last_good_file_stays(
     train.train(unpaired, dataclasses.replace(SETTINGS, steps=2), 0, path)
     good = path.read_bytes()
     monkeypatch.setattr(train, "_winner", lambda _: "in domain B the discriminator has won.")
-    with pytest.warns(UserWarning, match=r"step 2: in domain B.*holds the last good state") as seen:
+    with pytest.warns(
+        RuntimeWarning, match=r"step 2: in domain B.*holds the last good state"
+    ) as seen:
         train.train(unpaired, SETTINGS, 0, path)
     assert len(seen) == 1 and path.read_bytes() == good
 
