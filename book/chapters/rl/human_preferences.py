@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Learning from human preferences: a reward that nobody wrote
 #
-# You will teach a gymnast to stand still on his hands without ever saying what that is, by choosing the better of two clips
+# You will teach a gymnast to stand still on its hands without ever saying what that is, by choosing the better of two clips
 # some hundred times; see what becomes of the policy when the chooser sees too little, and then choose yourself.
 #
 # | | |
@@ -72,9 +72,9 @@ print(f"about {SETTINGS.minutes:g} minutes for one run")
 #
 # The survey {cite}`tyantov2017` describes the way out that OpenAI and DeepMind proposed together: a person is shown two
 # short clips of what the agent does and says which is better; from such answers an algorithm learns what the person wants,
-# and the agent learns to do it. The survey puts the amount at 900 bits, one for each answer. It also warns that people must
-# take care what it is they teach: in one experiment the person believed that the hand was grasping the object, when it had
-# only been moved between object and camera.
+# and the agent learns to do it. The survey puts the amount at 900 bits, one for each answer. And it warns that people must
+# take care what it is they teach: somebody who judged believed that the agent had reached for an object, when it only looked
+# so. The announcement that the survey links to tells how: the robot had put its hand between the object and the camera.
 #
 # The paper {cite}`christiano2017` taught simulated robots with 700 answers nearly as well as with their true reward, in eight
 # tasks, when the answers came from a program that knows the true reward; and a backflip, of which nobody had a reward, with
@@ -166,7 +166,7 @@ for name, value in recorded["references"].items():
 # $$\hat P[\sigma^1 \succ \sigma^2] = \frac{\exp \sum_t \hat r(o^1_t, a^1_t)}{\exp \sum_t \hat r(o^1_t, a^1_t) + \exp \sum_t \hat
 # r(o^2_t, a^2_t)}$$
 #
-# which is a sigmoid of the difference of the sums. A difference of 1 means that three in four would agree. People also press
+# which is a sigmoid of the difference of the sums. A difference of 1 means that nearly three in four would agree. People also press
 # the wrong key, however clear the case. So the paper takes every tenth answer to be a guess: the probability is squeezed into
 # 0.05 … 0.95, and no single answer can cost the learner everything.
 
@@ -830,7 +830,7 @@ show(
 # %% [markdown]
 # ## Since then
 #
-# The same authors carried the idea to text. In 2019 a reward model learned which of several continuations people prefer, and
+# Some of the authors carried the idea to text. In 2019 a reward model learned which of several continuations people prefer, and
 # PPO changed a language model to please it, held near the original by a penalty on the divergence {cite}`ziegler2019`; in
 # 2020 it wrote summaries that people preferred to those written by people {cite}`stiennon2020`; in 2022 the recipe had become
 # InstructGPT {cite}`ouyang2022`, and then the chatbots of today. The loss is the one of this chapter, with a whole answer in the
