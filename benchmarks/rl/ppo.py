@@ -40,7 +40,7 @@ ROUND = WORLDS * SETTINGS.rollout_steps  # steps of a rollout
 PENDULUM = ppo.Settings(
     rollout_steps=256, epochs=10, minibatch=64, learning_rate=1e-3, gamma=0.9, gae_lambda=0.95
 )
-PENDULUM_ROUNDS = 30  # 61,440 steps
+PENDULUM_ROUNDS = 50  # 102,400 steps
 SEEDS, EPISODES = 5, 80
 
 
