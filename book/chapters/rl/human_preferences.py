@@ -272,9 +272,23 @@ for name, pair in (("least", disputed[0]), ("most", disputed[-1])):
 # %% [markdown]
 # ### A policy that climbs any reward
 #
-# The policy is a Gaussian: a small network gives the mean action, and a standard deviation is learned. It acts in 32 worlds at
-# once; then it is moved so that actions which turned out better than expected become more probable.
-#
+# The policy is a Gaussian: a small network gives the mean action, and a standard deviation is learned. It acts in many worlds at
+# once, and what happened is kept as a **rollout**; then it is moved so that actions which turned out better than expected become more
+# probable. How probable an action was is the Gaussian's density there.
+
+# %%
+learner = ppo.Learner(gymnast.Gymnast(32), ppo.Settings(), seed=0)
+rollout = learner.collect()
+policy = learner.policy
+with torch.no_grad():
+    means = policy.mean_action(rollout.observations)
+    spread = (rollout.actions - means) / policy.log_deviation.exp()
+    height = policy.log_deviation + np.log(2 * np.pi) / 2
+    log_probabilities = -(spread**2 / 2 + height).sum(dim=-1)
+assert torch.allclose(log_probabilities, rollout.log_probabilities, atol=1e-5)
+print("actions", tuple(rollout.actions.shape), "in steps, worlds, joints")
+
+# %% [markdown]
 # *Better than expected* is the **advantage**. A second network estimates the value $V(o)$, the discounted sum of rewards to
 # come. One step later we know more: $\delta_t = r_t + \gamma V(o_{t+1}) - V(o_t)$ is by how much things went better than
 # thought. Generalised advantage estimation {cite}`schulman2015` adds the surprises that follow, each counting
@@ -284,8 +298,7 @@ for name, pair in (("least", disputed[0]), ("most", disputed[-1])):
 #
 # At the end of an episode one has to know why it ended. When the world is over (**terminated**), nothing follows and
 # $V(o_{t+1})$ is 0. When only time is up (**truncated**), as always here, the gymnast would have gone on, and
-# $V(o_{t+1})$ stands for that. In both cases the sum stops there. To confuse the two is the most common mistake of public
-# versions.
+# $V(o_{t+1})$ stands for that. In both cases the sum stops there. Public versions have confused the two.
 
 
 # %%
@@ -302,8 +315,6 @@ def advantages(rewards, values, next_values, terminated, ended, gamma, lam):
 
 
 # %%
-learner = ppo.Learner(gymnast.Gymnast(32), ppo.Settings(), seed=0)
-rollout = learner.collect()
 ended = rollout.terminated | rollout.truncated
 ours = advantages(
     rollout.rewards,
@@ -325,6 +336,39 @@ print("advantages", tuple(ours.shape), "episodes cut:", int(ended.sum()))
 # $$-\min\big(\rho A,\; \operatorname{clip}(\rho, 1 - \epsilon, 1 + \epsilon)\, A\big)$$
 #
 # which rewards a move only up to $\epsilon$: past it the slope is zero.
+
+
+# %%
+def clipped_loss(log_probabilities, old, advantages, clip=0.2):
+    """PPO's loss, by sample."""
+    ratio = (log_probabilities - old).exp()
+    within = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.minimum(ratio * advantages, within * advantages)
+
+
+# %%
+shift = torch.linspace(-1, 1, 9, requires_grad=True)  # of log-probabilities
+for advantage in (1.0, -1.0):
+    loss = clipped_loss(shift, torch.zeros(9), torch.full((9,), advantage))
+    (slope,) = torch.autograd.grad(loss.sum(), shift)
+    print(f"A = {advantage:+.0f}, slope:", *(f"{x:5.2f}" for x in slope))
+ours = clipped_loss(shift, torch.zeros(9), torch.ones(9)).mean()
+assert torch.equal(
+    ours, ppo.clipped_loss(shift, torch.zeros(9), torch.ones(9), 0.2)
+)
+
+# %% [markdown]
+# From left to right the action goes from less to more probable than when it was taken. A good action (first row) pulls until
+# it is a fifth more probable, then no more; a bad one until it is a fifth less. The critic learns by the squared error. The course
+# keeps this learner in `companion.rl.ppo`, since more chapters use it; observations are standardised there, by statistics
+# that are saved with the weights. A benchmark holds it beside the library stable-baselines3: the same returns, within the interval.
+#
+# ### In turn
+#
+# Now both learn, each from what the other does. The policy acts; clips of it are compared; the reward is fitted to all answers
+# so far; the policy improves on that reward; and what it does next shows where the reward is wrong. A quarter of the answers is
+# given at the start, about the untrained policy. The others come at a rate that falls like $h / (t + h)$: early answers teach
+# more, but only later clips show what the policy will do.
 
 
 # %%
