@@ -138,10 +138,9 @@ def discriminator_turn(
 
     ``real`` and ``fake`` are the shares of the patches of targets and of pictures.
     """
-    # Normalised image by image, so real and generated ones may go through together.
-    both = torch.cat([targets, pictures.detach()])  # the generator is not to learn from this
-    logits = discriminator(*seen(inputs.repeat(2, 1, 1, 1), both, settings))
-    real_logits, fake_logits = logits.chunk(2)
+    real_logits = discriminator(*seen(inputs, targets, settings))
+    # Detached, since the generator is not to learn from the discriminator's loss.
+    fake_logits = discriminator(*seen(inputs, pictures.detach(), settings))
     loss = discriminator_loss(real_logits, fake_logits)
     check_finite("discriminator", loss)
     optimizer.zero_grad()
