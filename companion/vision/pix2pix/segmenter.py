@@ -19,13 +19,17 @@ from companion.vision.pix2pix.data import LABELS, load_facades
 from companion.vision.pix2pix.model import check_images
 
 WEIGHTS = Path(__file__).with_name("segmenter.safetensors")
-STEPS = 700
+STEPS = 600
 BATCH = 16
 SCALES = 5  # resolutions whose scores are added: 64, 32, 16, 8 and 4 pixels a side
 
 
 class Segmenter(nn.Module):
-    """Two convolutions at each of five resolutions, each with scores of its own for every label."""
+    """Two convolutions at each of five resolutions, each with scores of its own for every label.
+
+    Batch normalisation, trained in batches and frozen to its running averages, lets it learn at a
+    higher rate.
+    """
 
     def __init__(self, num_labels: int = len(LABELS), width: int = 16):
         super().__init__()
@@ -36,8 +40,10 @@ class Segmenter(nn.Module):
             self.blocks.append(
                 nn.Sequential(
                     nn.Conv2d(before, after, 3, stride=1 if scale == 0 else 2, padding=1),
+                    nn.BatchNorm2d(after),
                     nn.ReLU(),
                     nn.Conv2d(after, after, 3, padding=1),
+                    nn.BatchNorm2d(after),
                     nn.ReLU(),
                 )
             )
@@ -73,15 +79,15 @@ def train_segmenter(
     pictures: Float[Tensor, "n 3 height width"],
     seed: int,
     steps: int = STEPS,
-    learning_rate: float = 3e-3,
+    learning_rate: float = 1e-2,
 ) -> Segmenter:
     """Train a judge on real pictures and their label maps, half of them mirrored, with Adam.
 
-    The rate falls in a straight line. About a minute on one core. Raises ``ValueError`` for
+    The rate falls in a straight line. One to two minutes on one core. Raises ``ValueError`` for
     pictures that cannot be read or that do not fit the label maps.
     """
     _check_pairs(labels, pictures)
-    network = new_segmenter(seed)
+    network = new_segmenter(seed).train()
     random = generator(seed, "segmenter", "batches")
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=steps)
@@ -106,6 +112,7 @@ def read_labels(
 ) -> UInt8[Tensor, "n height width"]:
     """The most probable label of every pixel. Raises ``ValueError`` for unreadable pictures."""
     check_images(pictures, 3, 2 ** (SCALES - 1), "pictures")
+    network.eval()
     return torch.cat([network(part).argmax(dim=1).byte() for part in pictures.split(50)])
 
 

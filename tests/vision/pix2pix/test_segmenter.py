@@ -72,7 +72,7 @@ def test_pictures_that_cannot_be_read_are_refused(stripes):
 
 def test_a_judge_comes_back_from_its_file_frozen(tmp_path, stripes):
     _, pictures = stripes
-    network = room.new_segmenter(3)
+    network = room.new_segmenter(3).eval()
     path = tmp_path / "segmenter.safetensors"
     save_weights(path, network.state_dict(), {"test pixel": "0.5"})
     loaded = room.load_segmenter(path)
