@@ -60,7 +60,7 @@ CHEATING = {
     "builtins.isinstance = lambda *a: True\nAssertionError = type('A', (Exception,), {})\n"
     "def double(number): return 0",
     "pickle": "import os\nclass Bomb:\n"
-    "    def __reduce__(self): return os.system, ('touch /tmp/x',)\n"
+    "    def __reduce__(self): return os.system, ('touch /tmp/left-by-a-submission',)\n"
     "def double(number): return Bomb()",
     "forged": "import os, json\ndef double(number):\n"
     "    line = json.dumps({'error': None, 'seconds': 0.0, 'points': 7, 'report': json.dumps("
@@ -256,7 +256,7 @@ def test_the_walls_hold(graded, student):
 def test_what_the_grader_trusts_is_unchanged(graded):
     assert (graded.course / "gradebook.db").read_text() == "the gradebook"
     assert not (graded.course / "results" / "x").exists()
-    assert not Path("/tmp/x").exists()
+    assert not Path("/tmp/left-by-a-submission").exists()
 
 
 @pytest.mark.parametrize(
