@@ -664,7 +664,7 @@ display(
 # policy's raised legs, and the policy has got all that this reward has to give. *Or right in its order and wrong in its sizes*: with 700
 # answers, seed 2, handstands are worth more, but raised legs have two thirds of the way from hanging to there, where by true
 # return they have a sixth. To earn the rest the legs must come down and the body must swing, which costs at first; the policy stays where it is.
-# Seed 0 with 60 answers spins, though its reward would like handstands better. And seed 2 is lucky.
+# Seed 0 with 60 answers spins, though its reward would like handstands better; seed 2 learned to stand all the same.
 #
 # None of this shows in a curve of the learned reward. All answers were about an untrained gymnast, who raises its legs at times and
 # is never upside down.
