@@ -550,6 +550,7 @@ def draw_wall(inputs, targets, shown, seed):
     UNITS
     targets = (targets - mean) / (2 * spread)
     softplus = torch.nn.functional.softplus
+    sign = torch.tensor([-1.0, 1.0]).repeat_interleave(64)
     random = torch.Generator().manual_seed(seed)
     generator, discriminator = network(random), network(random)
     optimizers = [
@@ -563,8 +564,8 @@ def draw_wall(inputs, targets, shown, seed):
         x, y = inputs[rows], targets[rows]
         drawn = run(generator, x, torch.randn(64, generator=random))
         seen = SEEN
-        fake = run(discriminator, seen, drawn.detach())
-        loss = (softplus(-run(discriminator, seen, y)).mean() + softplus(fake).mean()) / 2
+        bricks = torch.cat([y, drawn.detach()])
+        loss = softplus(sign * run(discriminator, seen.repeat(2), bricks)).mean()
         optimizers[1].zero_grad()
         loss.backward()
         optimizers[1].step()
