@@ -553,27 +553,19 @@ def draw_wall(inputs, targets, shown, seed):
     sign = torch.tensor([-1.0, 1.0]).repeat_interleave(64)
     random = torch.Generator().manual_seed(seed)
     generator, discriminator = network(random), network(random)
-    optimizers = [
-        torch.optim.Adam(weights, 5e-3, betas=(0.5, 0.99), fused=True)
-        for weights in (generator, discriminator)
-    ]
+    drawing, judging = Adam(generator), Adam(discriminator)
     for step in range(400):
-        for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = 5e-3 * min(1.0, 2 * (1 - step / 400))
+        rate = 5e-3 * min(1.0, 2 * (1 - step / 400))
         rows = torch.randint(len(inputs), (64,), generator=random)
         x, y = inputs[rows], targets[rows]
         drawn = run(generator, x, torch.randn(64, generator=random))
         seen = SEEN
         bricks = torch.cat([y, drawn.detach()])
         loss = softplus(sign * run(discriminator, seen.repeat(2), bricks)).mean()
-        optimizers[1].zero_grad()
-        loss.backward()
-        optimizers[1].step()
+        judging.step(loss, rate)
         adversarial = softplus(-run(discriminator, seen, drawn)).mean()
         loss = LOSS
-        optimizers[0].zero_grad()
-        loss.backward()
-        optimizers[0].step()
+        drawing.step(loss, rate)
     with torch.no_grad():
         noise = torch.randn(20, len(shown), generator=random)
         drawn = run(generator, shown.repeat(20), noise.flatten())
