@@ -35,8 +35,8 @@ import torch
 #
 # *A piece to write: 2 points, 10 minutes, level 1.*
 #
-# A convolution at the edge of a picture reaches beyond it. With zeros out there every picture ends in a grey frame,
-# which the discriminator soon knows. The generator's layers pad by **reflection** instead: the picture goes on as if a
+# A convolution at the edge of a picture reaches beyond it. With zeros out there it sees a grey frame around every
+# picture (0 is grey where pixels go from -1 to 1), and draws its edges by it. The generator's layers pad by **reflection** instead: the picture goes on as if a
 # mirror stood on its outermost row of pixels. That row is not repeated. A row `1 2 3`, padded by 2, becomes
 # `3 2 1 2 3 2 1`.
 #
@@ -428,7 +428,7 @@ assert np.allclose(found, (0.4, 0)), (
 #
 # A **pool** holds `capacity` past fakes. Once it is full, each new fake either goes to the discriminator as it is, or,
 # with the probability `chance`, takes the place of one drawn at random from the pool, which goes to the discriminator
-# instead. In the paper the pool holds 50 and the chance is 1/2.
+# instead. The paper's pool holds 50, and the usual chance is 1/2.
 #
 # Batches have one picture, so that one fake is made, and one shown, in each step. A picture's **age** is the number of
 # steps since it was made: 0 for a new one, at least 1 for one from the pool. The pool has been full for so long that
@@ -727,9 +727,10 @@ assert torch.allclose(train(**large)[1], train_as_found(**large)[1]), (
 #
 # **Write `weights(steps)`**, which returns an array of shape `(steps, 2)`: the weights of the cycles and of the identity
 # loss in each step, 0 or more. That of the adversarial loss is always 1. **What to reach**: on new colours the mean
-# difference of $G(x)$ from the true partner, averaged over all starts, must be at most **0.14**. (GAN alone has about
-# 0.7, no translation at all about 0.25.) The test below tries 6 starts on one pair of clouds with 250 steps; others
-# will be tried, drawn in the same way, with 230 to 300 steps.
+# difference of $G(x)$ from the true partner, averaged over all starts, must be at most **0.15**. (GAN alone has about
+# 0.7, no translation at all about 0.27.) The test below tries 6 starts on one pair of clouds with 250 steps; others
+# will be tried, drawn in the same way (only such where some weak cycles and some constant weights fail), with 230 to
+# 300 steps.
 #
 # A hint: vary both weights by factors of three first, keeping them constant. Then think of what each is needed for, and
 # when: a weight need not be the same at the end as at the beginning, and when the identity loss is strong, the cycles
@@ -805,7 +806,7 @@ def weights(steps: int) -> np.ndarray:
     # The identity loss chooses among the solutions, and is gone when the
     # stretching is learned; the cycles keep what was chosen.
     left = np.maximum(1 - 2 * np.arange(steps) / steps, 0)
-    return np.stack([np.ones(steps), 3 * left], axis=1)
+    return np.stack([np.full(steps, 3.0), 10 * left], axis=1)
     ### END SOLUTION
 
 
@@ -819,13 +820,13 @@ assert chosen.dtype.kind == "f" and np.isfinite(chosen).all(), (
     "the weights are floats, and finite"
 )
 assert (chosen >= 0).all(), "no weight is below 0"
-a, b, factors = two_clouds(8)
-both = trained(a, b, random_starts(8), chosen)
-reached = error_of(both, factors, 8)
+a, b, factors = two_clouds(9)
+both = trained(a, b, random_starts(9), chosen)
+reached = error_of(both, factors, 9)
 print(f"error {reached:.3f}; the factors are {factors.numpy().round(2)}")
 print(f"G of the first start:\n{both[0, 0].numpy().round(2)}")
-assert reached <= 0.14, (
-    f"the error is {reached:.3f}, at most 0.14 is allowed. See G above: are "
+assert reached <= 0.15, (
+    f"the error is {reached:.3f}, at most 0.15 is allowed. See G above: are "
     "the large numbers off the diagonal, or below 0? Then a wrong solution was "
     "chosen, and the identity loss was too weak at the beginning. Are they in "
     "the right places, but nearer to 1 than the factors? Then it is too strong "
