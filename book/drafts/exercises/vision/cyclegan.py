@@ -36,9 +36,9 @@ import torch
 # *A piece to write: 2 points, 10 minutes, level 1.*
 #
 # A convolution at the edge of a picture reaches beyond it. With zeros out there it sees a grey frame around every
-# picture (0 is grey where pixels go from -1 to 1), and draws its edges by it. The generator's layers pad by **reflection** instead: the picture goes on as if a
-# mirror stood on its outermost row of pixels. That row is not repeated. A row `1 2 3`, padded by 2, becomes
-# `3 2 1 2 3 2 1`.
+# picture (0 is grey where pixels go from -1 to 1), and draws its edges by it. The generator's layers pad by
+# **reflection** instead: the picture goes on as if a mirror stood on its outermost row of pixels. That row is not
+# repeated. A row `1 2 3`, padded by 2, becomes `3 2 1 2 3 2 1`.
 #
 # **Write `reflected(picture, border)`**, which returns an array with `border` more pixels on each of the four sides, of
 # the same values, without `np.pad` or PyTorch's padding. Deep inside a network a picture may be smaller than its
@@ -249,7 +249,7 @@ assert np.allclose(found, expected), (
 #
 # An identity mapping has no cycle loss at all, and it translates nothing. How many others are there? Let A hold `a`
 # different pictures and B hold `b`. A **mapping** $G$ gives each picture of A one of B, and $F$ gives each of B one of
-# A; several may be given the same. `shared` of the pictures stand in both domains, as a picture without any horse might.
+# A; several may be given the same. `shared` of the pictures stand in both domains, as a picture without a horse might.
 #
 # **Of how many pairs $(G, F)$ is the loss exactly 0?** Return a tuple of three Python `int`s, however large:
 #
@@ -600,7 +600,8 @@ print(
 # and shown; after that, where the coin is **below** 0.5, the fake takes the given place, and the picture that stood
 # there is shown. A batch's fakes come one after another, so that the pool may become full within a batch, and a fake may
 # be shown to the discriminator in the place of a later one of the same batch. No picture in the pool, and none that is
-# shown to the discriminator, carries a gradient to the generator. The capacity is at least 1.
+# shown to the discriminator, carries a gradient to the generator; the generator's own loss needs the one that its new
+# fakes carry. The capacity is at least 1.
 
 
 # %% nbgrader={"grade": false, "grade_id": "train-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -828,7 +829,8 @@ print(f"G of the first start:\n{both[0, 0].numpy().round(2)}")
 assert reached <= 0.15, (
     f"the error is {reached:.3f}, at most 0.15 is allowed. See G above: are "
     "the large numbers off the diagonal, or below 0? Then a wrong solution was "
-    "chosen, and the identity loss was too weak at the beginning. Are they in "
-    "the right places, but nearer to 1 than the factors? Then it is too strong "
-    "at the end. Is a row empty? Then the cycles are too weak"
+    "chosen: the identity loss was too weak at the beginning, or the cycles "
+    "did not keep what it chose. Are they in the right places, but nearer to 1 "
+    "than the factors? Then it is too strong at the end. Is a row nearly "
+    "empty? Then the cycles are too weak"
 )
