@@ -598,10 +598,10 @@ print(
 # %% [markdown]
 # **Write `train`**: the same function, repaired. The pool works as in exercise 6: while it is not full, a fake is kept
 # and shown; after that, where the coin is **below** 0.5, the fake takes the given place, and the picture that stood
-# there is shown. A batch's fakes come one after another, so that the pool may become full within a batch, and a fake may
-# be shown to the discriminator in the place of a later one of the same batch. No picture in the pool, and none that is
-# shown to the discriminator, carries a gradient to the generator; the generator's own loss needs the one that its new
-# fakes carry. The capacity is at least 1.
+# there is shown. A batch's fakes come one after another, so that the pool may become full within a batch, and a fake
+# may be shown to the discriminator in the place of a later one of the same batch. No picture in the pool, and none that
+# is shown to the discriminator, carries a gradient to the generator; the generator's own loss needs the one that its
+# new fakes carry. The capacity is at least 1.
 
 
 # %% nbgrader={"grade": false, "grade_id": "train-solution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -716,22 +716,22 @@ assert torch.allclose(train(**large)[1], train_as_found(**large)[1]), (
 #
 # *A behaviour to reach: 6 points, 30 minutes, level 3.*
 #
-# A picture here is one colour, three numbers that are independent of each other and spread evenly around 0. In domain B each of the three is
-# stretched by a factor of its own: $y = (k_1 x_1, k_2 x_2, k_3 x_3)$. You have 64 colours of each domain, of which no two
-# are partners. Both generators are matrices of 3 by 3 and start at random.
+# A picture here is one colour, three numbers that are independent of each other and spread evenly around 0. In domain B
+# each of the three is stretched by a factor of its own: $y = (k_1 x_1, k_2 x_2, k_3 x_3)$. You have 64 colours of each
+# domain, of which no two are partners. Both generators are matrices of 3 by 3 and start at random.
 #
 # In the place of a trained discriminator stands one that is always right, but sees **one number at a time**, as a patch
-# discriminator sees only a patch: it sorts the first numbers of all fakes and of all real colours and compares them, then
-# the second and the third. So $G$ can please it with one number of $x$ used three times, or with numbers swapped, or
-# with any sign turned: 216 solutions for GAN alone. The cycles forbid to lose a number, and leave the 48 that swap and
-# invert. Only the identity loss knows that red is red; but with it at a fixed weight the stretching is too timid.
+# discriminator sees only a patch: it sorts the first numbers of all fakes and of all real colours and compares them,
+# then the second and the third. So $G$ can please it with one number of $x$ used three times, or with numbers swapped,
+# or with any sign turned: 216 solutions for GAN alone. The cycles forbid to lose a number, and leave the 48 that swap
+# and invert. Only the identity loss knows that red is red; but with it at a fixed weight the stretching is too timid.
 #
-# **Write `weights(steps)`**, which returns an array of shape `(steps, 2)`: the weights of the cycles and of the identity
-# loss in each step, 0 or more. That of the adversarial loss is always 1. **What to reach**: on new colours the mean
-# difference of $G(x)$ from the true partner, averaged over all starts, must be at most **0.15**. (GAN alone has about
-# 0.7, no translation at all about 0.27.) The test below tries 6 starts on one pair of clouds with 250 steps; others
-# will be tried, drawn in the same way (only such where some weak cycles and some constant weights fail), with 230 to
-# 300 steps.
+# **Write `weights(steps)`**, which returns an array of shape `(steps, 2)`: the weights of the cycles and of the
+# identity loss in each step, 0 or more. That of the adversarial loss is always 1. **What to reach**: on new colours the
+# mean difference of $G(x)$ from the true partner, averaged over all starts, must be at most **0.15**. (GAN alone has
+# about 0.7, no translation at all about 0.27.) The test below tries 6 starts on one pair of clouds with 250 steps;
+# others will be tried, drawn in the same way (only such where some weak cycles and some constant weights fail), with
+# 230 to 300 steps.
 #
 # A hint: vary both weights by factors of three first, keeping them constant. Then think of what each is needed for, and
 # when: a weight need not be the same at the end as at the beginning, and when the identity loss is strong, the cycles
