@@ -861,11 +861,11 @@ assert np.allclose(found, (7 / 8, (2 / 3 + 1) / 2, (2 / 3 + 5 / 6) / 2)), (
 #
 # **What to reach**: `unlike` below cuts the wall into ten parts and compares the bricks you drew in each with those
 # that belong there, in sorted order. Its mean difference, as a share of the **gap** between a light brick and a dark
-# one, must be at most **0.2**. A grey wall or one of light bricks only has 0.5. The test below tries one wall; others
+# one, must be at most **0.25**. A grey wall or one of light bricks only has 0.5. The test below tries one wall; others
 # will be tried, lit from either side and with targets in **other units**, such as grey values from 0 to 255. Your
 # function has 1.5 seconds.
 #
-# A hint: 400 steps with batches of 64 take half a second, or one on a busy machine. A rate of 0.005 does well for both
+# A hint: 400 steps with batches of 128 take half a second, or one on a busy machine. A rate of 0.005 does well for both
 # networks, the same for the first half of the steps and then falling in a straight line towards 0. What remains for you
 # is $\lambda$, which is not the paper's 100, and what a change of units would do to it.
 
@@ -950,7 +950,7 @@ def draw_wall(
 ) -> torch.Tensor:
     """Twenty bricks for each place in `shown`, (20, places)."""
     ### BEGIN SOLUTION
-    steps, batch, rate, l1_weight = 400, 64, 5e-3, 1.0
+    steps, batch, rate, l1_weight = 400, 128, 5e-3, 0.3
     # In a unit of their own, so that rates and lambda fit all walls alike.
     mean, spread = targets.mean(), targets.std()
     targets = (targets - mean) / (2 * spread)
@@ -1000,9 +1000,9 @@ reached = unlike(drawn, 0.6 * shown, 0.6)
 light = (drawn > 0.6 * shown).float().mean().item()
 off = ((drawn - 0.6 * shown).abs() - 0.3).abs().mean().item()
 print(f"unlike {reached:.3f}; {light:.0%} light; {off:.3f} off a true brick")
-assert reached <= 0.2, (
+assert reached <= 0.25, (
     f"your bricks are unlike the true ones by {reached:.3f} of the gap, at most "
-    f"0.2 is allowed. {light:.0%} of them are on the light side, and they are "
+    f"0.25 is allowed. {light:.0%} of them are on the light side, and they are "
     f"{off:.3f} off the nearest true brick. If they are nearly all light or all "
     "dark, or all the same at a place, the distance weighs too much, or your "
     "noise is lost; if they are off by more than 0.1 everywhere, does the "
