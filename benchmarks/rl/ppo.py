@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
-from benchmarks.timing import REPEATS, seconds
+from benchmarks.timing import processor_seconds, seconds
 from companion.claims import interval
 from companion.rl import ppo
 from companion.rl.human_preferences.cheetah import Cheetah
@@ -109,22 +109,6 @@ def time_worlds() -> None:
 
         print(f"  {name:40s} {100 * world.num_envs / seconds(steps):10,.0f}")
         world.close()
-
-
-def processor_seconds(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median processor seconds of each work; they take turns after one call each to warm up.
-
-    On one thread that is the wall clock's, less what other jobs took in between.
-    """
-    for work in works.values():
-        work()
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(REPEATS):
-        for name, work in works.items():
-            started = time.process_time()
-            work()
-            times[name].append(time.process_time() - started)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def time_learning(library: Any, cleanrl: Path | None) -> None:

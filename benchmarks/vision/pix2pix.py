@@ -11,34 +11,17 @@ import contextlib
 import importlib
 import io
 import resource
-import statistics
 import sys
-import time
 import types
 from collections.abc import Callable
 
 import torch
 
+from benchmarks.timing import processor_seconds
 from companion.seeds import generator
 from companion.vision.pix2pix import model, train
 
 REPEATS = 7
-
-
-def seconds(*works: Callable[[], object], repeats: int = REPEATS) -> list[float]:
-    """Median processor seconds of each work; they take turns after one call each to warm up.
-
-    On one thread that is the wall clock's, less what other jobs took in between.
-    """
-    for work in works:
-        work()
-    times = [[] for _ in works]
-    for _ in range(repeats):
-        for work, taken in zip(works, times, strict=True):
-            started = time.process_time()
-            work()
-            taken.append(time.process_time() - started)
-    return [statistics.median(taken) for taken in times]
 
 
 def batch(settings: train.Settings) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,14 +97,14 @@ def their_update(folder: str, settings: train.Settings) -> Callable[[], object]:
 
 def compare(label: str, settings: train.Settings, folder: str | None, repeats: int) -> None:
     """One line: pairs a second in training, ours and theirs."""
-    works = [our_update(settings)]
+    works = {"ours": our_update(settings)}
     if folder is not None:
-        works.append(their_update(folder, settings))
-    taken = seconds(*works, repeats=repeats)
-    line = f"{label:52s} {settings.batch_size / taken[0]:7.2f} pairs/s"
+        works["theirs"] = their_update(folder, settings)
+    taken = processor_seconds(works, repeats)
+    line = f"{label:52s} {settings.batch_size / taken['ours']:7.2f} pairs/s"
     if folder is not None:
-        line += f"; theirs {settings.batch_size / taken[1]:7.2f} pairs/s"
-        line += f"; ours {taken[1] / taken[0]:.2f} times as fast"
+        line += f"; theirs {settings.batch_size / taken['theirs']:7.2f} pairs/s"
+        line += f"; ours {taken['theirs'] / taken['ours']:.2f} times as fast"
     print(line)
 
 
@@ -129,7 +112,8 @@ def time_drawing(size: int, count: int) -> None:
     """Pictures a second of a trained network."""
     network = model.unet(3, 3, size=64, width=train.SETTINGS["laptop"].width).eval()
     inputs = 2 * torch.rand(count, 3, size, size, generator=generator(0, "benchmark")) - 1
-    (taken,) = seconds(lambda: model.translate(network, inputs, generator(0)))
+    works = {"ours": lambda: model.translate(network, inputs, generator(0))}
+    taken = processor_seconds(works, REPEATS)["ours"]
     print(f"drawing {count:2d} pictures of {size}x{size}: {count / taken:7.1f} a second")
 
 
