@@ -3,7 +3,7 @@
 The light world, its score, the clips, the learner and the labels were fixed by looking at two arms
 only, the true reward and random queries, with seeds that are not measured here (100 and up): the
 first had to learn within half a minute, the second to lie below it and far above doing nothing.
-Queries by disagreement were run for the first time after that.
+No run with queries by disagreement had a part in it.
 """
 
 from __future__ import annotations
