@@ -79,7 +79,7 @@ def train_segmenter(
     pictures: Float[Tensor, "n 3 height width"],
     seed: int,
     steps: int = STEPS,
-    learning_rate: float = 1e-2,
+    learning_rate: float = 3e-3,
 ) -> Segmenter:
     """Train a judge on real pictures and their label maps, half of them mirrored, with Adam.
 
