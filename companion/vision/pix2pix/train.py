@@ -104,7 +104,7 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings(steps=3, minutes=0.1, width=8, discriminator_width=8),
-    "laptop": Settings(steps=4000, minutes=9),
+    "laptop": Settings(steps=4000, minutes=3, width=16, discriminator_width=16),
     # Section 6.2: batches of one, 256 pixels, 70x70 patches; 200 epochs of 400 façades.
     "gpu": Settings(
         steps=80_000,
