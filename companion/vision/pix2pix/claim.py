@@ -18,7 +18,14 @@ from torch.utils.data import TensorDataset
 from companion.claims import Claim, Metrics, PaperFigure, Study
 from companion.seeds import generator
 from companion.vision.pix2pix import photographs
-from companion.vision.pix2pix.data import LABELS, Facades, colour_labels, load_facades
+from companion.vision.pix2pix.data import (
+    LABELS,
+    SPLITS,
+    Facades,
+    colour_labels,
+    draw_facades,
+    load_facades,
+)
 from companion.vision.pix2pix.measures import (
     colourfulness,
     shared_colours,
@@ -34,7 +41,7 @@ PAPER = "Isola et al. 2016"
 METHOD, BASELINE = "L1+cGAN", "L1"
 COLOUR = "colour, "  # begins the name of an arm that colours photographs
 STEPS = {"smoke": 2, "laptop": 2000}  # half of the chapter's, so that all runs fit into an hour
-HELD_OUT = {"smoke": 8, "laptop": 500}  # houses of each split that are drawn and read
+FEW = 16  # houses of each split at size smoke
 # What an arm changes in the settings.
 CHANGES = {
     **{name: {"objective": name} for name in (BASELINE, "GAN", "cGAN", "L1+GAN", METHOD)},
@@ -65,30 +72,35 @@ def experiment(arm: str, seed: int, size: str, learning_rate: float) -> Metrics:
     settings = settings_for(arm, size, learning_rate)
     if arm.startswith(COLOUR):
         return colour_photographs(settings, seed)
-    houses = load_facades("train")
-    pairs = TensorDataset(colour_labels(houses.labels), houses.pictures)
+    known = houses("train", size)
+    pairs = TensorDataset(colour_labels(known.labels), known.pictures)
     network, _, _ = train(pairs, settings, seed, label=f"{arm}, seed {seed}")
-    validation, test = (load_facades(split)[: HELD_OUT[size]] for split in ("validation", "test"))
-    drawn = translate(network, colour_labels(validation.labels), generator(seed, "validation"))
-    chosen_by = score(load_segmenter(), drawn, validation.labels)["iou"]
-    return {"validation": chosen_by} | measure(network, test, seed)
+    held_out = houses("validation", size)
+    drawn = translate(network, colour_labels(held_out.labels), generator(seed, "validation"))
+    validation = score(load_segmenter(), drawn, held_out.labels)["iou"]
+    return {"validation": validation} | measure(network, houses("test", size), seed)
 
 
-def measure(network: UNet, houses: Facades, seed: int) -> Metrics:
+def houses(split: str, size: str) -> Facades:
+    """Those of a split; at size smoke few of them, drawn now."""
+    return draw_facades(SPLITS[split][:FEW]) if size == "smoke" else load_facades(split)
+
+
+def measure(network: UNet, known: Facades, seed: int) -> Metrics:
     """What the judge reads in the drawn pictures, and how these compare with the true ones.
 
     ``sharpness`` and ``variety`` are shares of the true pictures'; ``l1`` and ``noise`` are mean
     differences of colours in [-1, 1], from the true picture and between two drawings.
     """
-    inputs = colour_labels(houses.labels)
+    inputs = colour_labels(known.labels)
     pictures, again = (
         translate(network, inputs, generator(seed, "test", name)) for name in ("first", "second")
     )
-    return score(load_segmenter(), pictures, houses.labels) | {
-        "l1": spread(pictures, houses.pictures),
-        "sharpness": sharpness(pictures) / sharpness(houses.pictures),
-        "colours": shared_colours(pictures, houses.pictures),
-        "variety": variety(pictures) / variety(houses.pictures),
+    return score(load_segmenter(), pictures, known.labels) | {
+        "l1": spread(pictures, known.pictures),
+        "sharpness": sharpness(pictures) / sharpness(known.pictures),
+        "colours": shared_colours(pictures, known.pictures),
+        "variety": variety(pictures) / variety(known.pictures),
         "noise": spread(pictures, again),
     }
 
@@ -113,18 +125,18 @@ def colour_photographs(settings: Settings, seed: int) -> Metrics:
 @cache
 def references(size: str) -> Metrics:
     """The IoU of the true pictures, and of every label painted in its mean colour."""
-    judge, test = load_segmenter(), load_facades("test")[: HELD_OUT[size]]
-    flat = mean_colours(load_facades("train"))[test.labels.long()].permute(0, 3, 1, 2)
+    judge, test = load_segmenter(), houses("test", size)
+    flat = mean_colours(houses("train", size))[test.labels.long()].permute(0, 3, 1, 2)
     return {
         "every label in its mean colour": score(judge, flat, test.labels)["iou"],
         "the true pictures": score(judge, test.pictures, test.labels)["iou"],
     }
 
 
-def mean_colours(houses: Facades) -> Float[Tensor, "labels 3"]:
+def mean_colours(known: Facades) -> Float[Tensor, "labels 3"]:
     """The mean colour of each of `LABELS`, in [-1, 1]."""
-    pixels = houses.pictures.permute(0, 2, 3, 1).reshape(-1, 3)
-    labels = houses.labels.flatten()
+    pixels = known.pictures.permute(0, 2, 3, 1).reshape(-1, 3)
+    labels = known.labels.flatten()
     return torch.stack([pixels[labels == label].mean(dim=0) for label in range(len(LABELS))])
 
 
