@@ -224,6 +224,8 @@ def run_once(claim: Claim, arm: str, seed: int, size: str, learning_rate: float)
         "metrics": {name: round(float(value), 5) for name, value in metrics.items()},
         "minutes": round((time.perf_counter() - started) / 60, 2),
         "code": code_hash(claim.chapter),
+        "machine": machine(),
+        "torch": _versions()["torch"],
     }
 
 
@@ -351,8 +353,8 @@ def _summary(claim: Claim, runs: list[dict], seeds: int, size: str) -> dict:
         "studies": [_study(claim, runs, study, rates) for study in claim.studies],
         "stamp": {
             "code": code_hash(claim.chapter),
-            "machine": machine(),
-            "versions": _versions(),
+            "machine": _all_named("machine", runs, machine()),
+            "versions": _versions() | {"torch": _all_named("torch", runs, _versions()["torch"])},
             "minutes": round(sum(run["minutes"] for run in runs), 1),
             "date": time.strftime("%Y-%m-%d"),
             "size": size,
@@ -446,6 +448,11 @@ def _versions() -> dict[str, str]:
     import torch
 
     return {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
+
+
+def _all_named(what: str, runs: list[dict], here: str) -> str:
+    """Every machine, or version, that a run names; those that name none were made ``here``."""
+    return " and ".join(sorted({run.get(what, here) for run in runs}))
 
 
 def _write(path: Path, content: dict) -> None:

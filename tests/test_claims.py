@@ -123,6 +123,21 @@ def test_an_interrupted_run_keeps_its_finished_seeds(tmp_path):
     assert resumed["difference"] == whole["difference"]
 
 
+def test_a_claim_finished_elsewhere_names_both_machines(tmp_path, monkeypatch):
+    path = tmp_path / "claim.json"
+    content = claims.run(CLAIM, 5, path=path)
+    assert content["stamp"]["machine"] == claims.machine()
+    content["runs"].pop()
+    path.write_text(json.dumps(content))
+    monkeypatch.setattr(claims, "machine", lambda: "an abacus")
+    finished = claims.run(CLAIM, 5, path=path)
+    assert len(finished["runs"]) == len(content["runs"]) + 1
+    assert set(finished["stamp"]["machine"].split(" and ")) == {
+        "an abacus",
+        content["stamp"]["machine"],
+    }
+
+
 def test_runs_of_other_code_are_made_again(tmp_path):
     path = tmp_path / "claim.json"
     content = claims.run(CLAIM, 5, path=path)
