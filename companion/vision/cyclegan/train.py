@@ -69,7 +69,7 @@ class Settings:
     steps: int
     minutes: float  # expected for these steps on two cores
     weights: Weights = field(default_factory=Weights)
-    batch_size: int = 8
+    batch_size: int = 1
     learning_rate: float = 2e-4
     pool: int = 50
 
@@ -86,10 +86,11 @@ class Settings:
 SMALL = Architecture(channels=1, width=16, num_blocks=3, discriminator_width=16, receptive_field=16)
 
 SETTINGS = {
-    "smoke": Settings(SMALL, steps=3, minutes=0.1),
-    "laptop": Settings(SMALL, steps=4000, minutes=9),
+    # Five times the paper's rate: of one hundredth of its steps the larger ones do more.
+    "smoke": Settings(SMALL, steps=3, minutes=0.1, learning_rate=1e-3),
+    "laptop": Settings(SMALL, steps=2000, minutes=2, learning_rate=1e-3),
     # Section 4: batches of one, 256 pixels, 200 epochs of horse2zebra's 1,177 pictures.
-    "gpu": Settings(Architecture(), steps=235_400, minutes=0, batch_size=1),
+    "gpu": Settings(Architecture(), steps=235_400, minutes=0),
 }
 
 
