@@ -4,6 +4,10 @@ import statistics
 import time
 from collections.abc import Callable
 
+import torch
+
+from companion import claims
+
 REPEATS = 5
 
 
@@ -32,3 +36,36 @@ def processor_seconds(works: dict[str, Callable[[], object]], repeats: int = REP
             work()
             times[name].append(time.process_time() - started)
     return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def compare_bfloat16(chapter: str, update: Callable[[], object], batch_size: int) -> None:
+    """Print how fast training is in bfloat16, and whether the claim's method is as good with it.
+
+    That is measured on the claim's seeds, at its learning rate; only where the processor computes
+    in bfloat16, since elsewhere it is emulated and many times slower.
+    """
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        print("this processor does not compute in bfloat16: nothing is measured")
+        return
+
+    def half_update() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            update()
+
+    taken = processor_seconds({"float32": update, "bfloat16": half_update})
+    for name, time_taken in taken.items():
+        print(f"training in {name}: {batch_size / time_taken:.2f} pictures a second")
+    claim = claims.load_claim(chapter)
+    recorded = claims.load(claims.PACKAGE / chapter / "claim.json")["arms"][claim.method]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [
+            claim.experiment(claim.method, run["seed"], "laptop", recorded["learning_rate"])
+            for run in recorded["runs"]
+        ]
+    mean = statistics.fmean(metrics[claim.metric] for metrics in found)
+    low, high = recorded["interval"]
+    print(
+        f"{claim.metric} of {claim.method!r} over {len(found)} seeds, in bfloat16: {mean:.4g} "
+        f"{claim.unit}, {'inside' if low <= mean <= high else 'outside'} the interval in float32, "
+        f"{low:.4g} to {high:.4g}"
+    )
