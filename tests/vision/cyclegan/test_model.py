@@ -35,6 +35,26 @@ def test_a_block_can_leave_its_input_as_it_is_and_rectifies_nothing_after_the_su
     torch.testing.assert_close(block(features), features)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_training_and_evaluation_mode_have_the_same_pictures_and_gradients(channels):
+    """In training the kernel's columns are channels of the first and the last convolution."""
+    network = model.resnet_generator(channels, 4, 1).double()
+    with torch.no_grad():
+        network[-2].bias.uniform_(generator=generator(0, "bias"))
+    pictures = _pictures(2, channels, 12, 16).double().requires_grad_()
+    found = []
+    for training in (True, False):
+        network.train(training)
+        network.zero_grad()
+        pictures.grad = None
+        translated = network(pictures)
+        translated.square().sum().backward()
+        gradients = [weight.grad for weight in network.parameters()]
+        found.append([translated, pictures.grad, *gradients])
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
 def test_a_picture_is_translated_by_itself():
     """Batch normalisation would mix the pictures of a batch."""
     network = model.new_cyclegan(SMALL, 0).a_to_b
