@@ -560,7 +560,7 @@ for name, pictures in everything.items():
 #
 # Look closely, and you find a dark spot near the top of each of them, always at the same place. Nobody asked for it, and no true sky has
 # one. The authors of StyleGAN found such droplets in theirs, and traced them to normalisation image by image: one strong spot sets the
-# scale for everything else, which no layer could do otherwise {cite}`karras2019`. That fits here too, though we have not tested it.
+# scale for everything else, which no layer could do otherwise {cite}`karras2020`. That fits here too, though we have not tested it.
 
 # %% [markdown]
 # ## Look inside
