@@ -1,6 +1,8 @@
-"""How long something takes. Every benchmark of a chapter uses this room."""
+"""How long something takes, and how much memory. Every benchmark of a chapter uses this room."""
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -36,6 +38,36 @@ def processor_seconds(works: dict[str, Callable[[], object]], repeats: int = REP
             work()
             times[name].append(time.process_time() - started)
     return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def memory_by_size(module: str, names: list[str], sizes: tuple[int, ...]) -> None:
+    """Print for each name the peak memory in MiB by resolution, each in a process of its own.
+
+    ``python -m module --memory NAME SIZE`` must print it. To be called before anything else takes
+    memory, since Linux starts a process's peak at what its parent held.
+    """
+    print("peak memory of training, PyTorch's own included, MiB")
+    for name in names:
+        line = f"{name} networks:"
+        for size in sizes:
+            command = [sys.executable, "-m", module, "--memory", name, str(size)]
+            line += f"  {size}x{size} {int(subprocess.check_output(command)):,}"
+        print(line, flush=True)
+
+
+def measure_card(label: str, update: Callable[[], object], batch_size: int) -> None:
+    """Print one line on a graphics card: the speed of ``update``, and its memory."""
+
+    def finished_update() -> None:
+        update()
+        torch.cuda.synchronize()
+
+    taken = seconds(finished_update, 50)
+    peak = torch.cuda.max_memory_allocated() / 2**20
+    print(
+        f"{torch.cuda.get_device_name()}: {label}: {batch_size / taken:.2f} a second in training, "
+        f"peak memory {peak:,.0f} MiB"
+    )
 
 
 def compare_bfloat16(chapter: str, update: Callable[[], object], batch_size: int) -> None:

@@ -16,7 +16,6 @@ import dataclasses
 import importlib
 import io
 import resource
-import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -24,7 +23,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchmarks.timing import compare_bfloat16, processor_seconds, seconds
+from benchmarks.timing import (
+    compare_bfloat16,
+    measure_card,
+    memory_by_size,
+    processor_seconds,
+)
 from companion.seeds import generator
 from companion.vision.cyclegan import model, train
 from companion.vision.cyclegan.pool import Pool
@@ -167,36 +171,6 @@ def memory_alone(name: str, size: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
-def measure_memory() -> None:
-    """A line for each resolution, each measured in a process of its own.
-
-    It goes first, since Linux starts a process's peak at what its parent held.
-    """
-    print("peak memory of training, PyTorch's own included, MiB")
-    for name, settings in NAMED.items():
-        line = f"{name} networks, batch {settings.batch_size}:"
-        for size in SIZES:
-            command = [sys.executable, "-m", "benchmarks.vision.cyclegan", "--memory"]
-            line += f"  {size}x{size} {int(subprocess.check_output([*command, name, str(size)])):,}"
-        print(line, flush=True)
-
-
-def measure_card() -> None:
-    """One line on a graphics card, at the paper's sizes."""
-    update = our_update(PAPER, 256, "cuda")
-
-    def finished_update() -> None:
-        update()
-        torch.cuda.synchronize()
-
-    taken = seconds(finished_update, 50)
-    peak = torch.cuda.max_memory_allocated() / 2**20
-    print(
-        f"{torch.cuda.get_device_name()}: the paper's networks, 256x256, batch 1: "
-        f"{1 / taken:.2f} pictures of each domain a second, peak memory {peak:,.0f} MiB"
-    )
-
-
 def main() -> None:
     """Print the benchmark that the arguments ask for."""
     parser = argparse.ArgumentParser()
@@ -210,11 +184,11 @@ def main() -> None:
         name, size = arguments.memory
         memory_alone(name, int(size))
     elif arguments.device == "cuda":
-        measure_card()
+        measure_card("the paper's networks, 256x256, batch 1", our_update(PAPER, 256, "cuda"), 1)
     elif arguments.bfloat16:
         compare_bfloat16("vision/cyclegan", our_update(LAPTOP, 32), LAPTOP.batch_size)
     else:
-        measure_memory()
+        memory_by_size("benchmarks.vision.cyclegan", list(NAMED), SIZES)
         if arguments.folder is None:
             print("no checkout of pytorch-CycleGAN-and-pix2pix is named: only ours is timed")
         time_training(arguments.folder)

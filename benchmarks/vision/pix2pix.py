@@ -5,9 +5,14 @@ otherwise idle machine; without it only ours is timed. One thread. Both get the 
 losses and single precision; their updates alternate, so that both meet the same machine, and each
 figure is the median of several after a warm-up. Their networks normalise over the batch, ours image
 by image; at a batch of one that is the same. Ours has biases where nothing is normalised.
+
+``--bfloat16`` compares half precision with the chapter's claim instead, on processors that compute
+in it; ``--device cuda`` is one line on a graphics card, at the paper's sizes.
 """
 
+import argparse
 import contextlib
+import dataclasses
 import importlib
 import io
 import resource
@@ -17,11 +22,19 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.timing import processor_seconds
+from benchmarks.timing import (
+    compare_bfloat16,
+    measure_card,
+    memory_by_size,
+    processor_seconds,
+)
 from companion.seeds import generator
 from companion.vision.pix2pix import model, train
 
 REPEATS = 7
+SIZES = (32, 64, 128, 256)  # pixels
+LAPTOP, PAPER = train.SETTINGS["laptop"], train.SETTINGS["gpu"]
+NAMED = {"laptop's": LAPTOP, "the paper's": PAPER}
 
 
 def batch(settings: train.Settings) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,17 +43,17 @@ def batch(settings: train.Settings) -> tuple[torch.Tensor, torch.Tensor]:
     return (2 * torch.rand(shape, generator=generator(0, "benchmark")) - 1).unbind()
 
 
-def our_update(settings: train.Settings) -> Callable[[], object]:
+def our_update(settings: train.Settings, device: str = "cpu") -> Callable[[], object]:
     """A function that makes one update of both networks."""
-    network, discriminator = train.new_networks(settings, 3, 3, 0)
+    network, discriminator = (part.to(device) for part in train.new_networks(settings, 3, 3, 0))
     optimizer = torch.optim.Adam(
         [{"params": list(part.parameters())} for part in (network, discriminator)],
         lr=settings.learning_rate,
         betas=(0.5, 0.999),
         fused=True,
     )
-    inputs, targets = batch(settings)
-    noise = generator(0, "noise")
+    inputs, targets = (images.to(device) for images in batch(settings))
+    noise = generator(0, "noise", device=device)
 
     def update() -> None:
         pictures = network(inputs, network.draw_noise(inputs, noise))
@@ -110,33 +123,57 @@ def compare(label: str, settings: train.Settings, folder: str | None, repeats: i
 
 def time_drawing(size: int, count: int) -> None:
     """Pictures a second of a trained network."""
-    network = model.unet(3, 3, size=64, width=train.SETTINGS["laptop"].width).eval()
+    network = model.unet(3, 3, size=64, width=LAPTOP.width).eval()
     inputs = 2 * torch.rand(count, 3, size, size, generator=generator(0, "benchmark")) - 1
     works = {"ours": lambda: model.translate(network, inputs, generator(0))}
     taken = processor_seconds(works, REPEATS)["ours"]
     print(f"drawing {count:2d} pictures of {size}x{size}: {count / taken:7.1f} a second")
 
 
-def main(folder: str | None) -> None:
-    """Print the benchmark."""
-    torch.set_num_threads(1)
+def memory_alone(name: str, size: int) -> None:
+    """Print this process's peak in MiB after two updates at ``size``."""
+    update = our_update(dataclasses.replace(NAMED[name], size=size))
+    update()
+    update()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def time_all(folder: str | None) -> None:
+    """Memory, then speed of training and of drawing."""
+    memory_by_size("benchmarks.vision.pix2pix", list(NAMED), SIZES)
     if folder is None:
         print("no checkout of pytorch-CycleGAN-and-pix2pix is named: only ours is timed")
-    laptop = train.SETTINGS["laptop"]
-    for size in (32, 64, 128):
+    for size in SIZES[:3]:
         for batch_size in (1, 4):
-            changes = {"size": size, "batch_size": batch_size}
-            settings = train.Settings(**(vars(laptop) | changes))
+            settings = dataclasses.replace(LAPTOP, size=size, batch_size=batch_size)
             compare(
                 f"laptop's networks, {size}x{size}, batch {batch_size}", settings, folder, REPEATS
             )
-    compare("the paper's networks, 256x256, batch 1", train.SETTINGS["gpu"], folder, 3)
+    compare("the paper's networks, 256x256, batch 1", PAPER, folder, 3)
     print()
     for size, count in ((64, 1), (64, 50), (128, 1), (256, 1)):
         time_drawing(size, count)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak memory of all of this: {peak:,.0f} MiB")
+
+
+def main() -> None:
+    """Print the benchmark that the arguments ask for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", help="a checkout of pytorch-CycleGAN-and-pix2pix")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--bfloat16", action="store_true", help="half precision, and the claim")
+    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.memory:
+        name, size = arguments.memory
+        memory_alone(name, int(size))
+    elif arguments.device == "cuda":
+        measure_card("the paper's networks, 256x256, batch 1", our_update(PAPER, "cuda"), 1)
+    elif arguments.bfloat16:
+        compare_bfloat16("vision/pix2pix", our_update(LAPTOP), LAPTOP.batch_size)
+    else:
+        time_all(arguments.folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    main()
