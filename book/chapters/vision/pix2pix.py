@@ -511,7 +511,7 @@ for number, name in enumerate(("adversarial", "discriminator")):
     right.plot(curve, color=PALETTE[number + 2], label=name)
 left.set(xlabel=f"{window} steps", ylabel="L1", title="distance")
 right.set(xlabel=f"{window} steps", ylabel="nats a patch", title="the game")
-left.legend()
+left.legend(loc="lower left")
 right.legend()
 show(
     figure,
@@ -837,7 +837,8 @@ display(HTML(claims.table_html(recorded)))
 # *Skips.* Without them both losses score 0.21 and 0.22: through one pixel of 128 channels no window finds its place. This is the largest effect in
 # the table, and it has nothing to do with the discriminator.
 #
-# *Photographs.* @@COLOUR@@
+# *Photographs.* The unseen cat comes out orange, by either loss 1.8 times as colourful as it is, and hardly nearer to the truth (0.179 and
+# 0.176) than left grey (0.190). Four photographs are no training set. The paper coloured with ImageNet's.
 #
 # ## Touch it
 #
