@@ -50,9 +50,9 @@ class Painter(nn.Module):
     def forward(
         self,
         colours: Float[Tensor, "batch 3 64 64"],
-        noise_2: Float[Tensor, "batch channels 2 2"],
-        noise_4: Float[Tensor, "batch channels 4 4"],
-        noise_8: Float[Tensor, "batch channels 8 8"],
+        noise_2: Float[Tensor, "batch 88 2 2"],
+        noise_4: Float[Tensor, "batch 88 4 4"],
+        noise_8: Float[Tensor, "batch 44 8 8"],
     ) -> Float[Tensor, "batch 3 64 64"]:
         """The picture for label maps in their colours; noise of ones drops nothing."""
         return self.network(colours, [noise_2, noise_4, noise_8])

@@ -119,25 +119,24 @@ export async function start(stage, { graphs, stored }) {
   const another = button("Draw the noise again", () => setSeed(++lastSeed));
   another.disabled = true;
 
+  const tools = element(
+    "div",
+    "live-tools",
+    button("Undo", easel.undo),
+    button("Start over", () => moveIn(chosen.house)),
+    button("Another house", () => moveIn((chosen.house + 1) % houses.length)),
+  );
+  const controls = element(
+    "div",
+    "facade-controls",
+    tools,
+    element("div", "live-tools", noise, another),
+    said,
+  );
+  const pictures = [...painted, truth].map((picture) => picture.element);
   stage.append(
     createTools({ names, palette, tool }),
-    element(
-      "div",
-      "facade-board",
-      easel.element,
-      ...painted.map((picture) => picture.element),
-      truth.element,
-    ),
-    element(
-      "div",
-      "live-tools facade-tools",
-      button("Undo", easel.undo),
-      button("Start over", () => moveIn(chosen.house)),
-      button("Another house", () => moveIn((chosen.house + 1) % houses.length)),
-      noise,
-      another,
-    ),
-    said,
+    element("div", "facade-board", easel.element, ...pictures, controls),
     element("p", "live-help", `To remove a window, paint wall over it. By keyboard: ${KEYS}`),
     element("p", "live-help", NOTE),
   );

@@ -120,8 +120,9 @@ export function createEasel({ names, palette, sizes, tool, onChange }) {
   surface.addEventListener("pointermove", (event) => {
     if (!stroke || !surface.hasPointerCapture(event.pointerId)) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const moved of events.length ? events : [event]) stroke.points.push(toPixel(moved));
-    move(stroke.points.at(-1));
+    stroke.points.push(...(events.length ? events : [event]).map(toPixel));
+    cursor = stroke.points.at(-1);
+    show();
   });
   surface.addEventListener("pointerup", end);
   surface.addEventListener("pointercancel", giveUp);
@@ -143,5 +144,5 @@ export function createEasel({ names, palette, sizes, tool, onChange }) {
     said.textContent = `${doing}${x} across, ${y} down: ${names[labels[y * SIDE + x]]}`;
   });
 
-  return { element: element("div", "", surface, said), set, undo };
+  return { element: element("div", "facade-large facade-easel-place", surface, said), set, undo };
 }

@@ -21,7 +21,7 @@ export function createTools({ names, palette, tool }) {
   labels.classList.add("facade-labels");
   const kind = fewChoices({
     label: "With",
-    options: ["rectangles: drag one, or tap for one of the usual size", "a brush"],
+    options: ["rectangles (a tap gives the usual size)", "a brush"],
     chosen: Number(tool.brush),
     onChange: (index) => {
       tool.brush = index === 1;

@@ -5,8 +5,8 @@ import { generator } from "../../kit/random.js";
 import { SIDE } from "./labels.js";
 
 const PIXELS = SIDE * SIDE;
-const CHANNELS = 88; // of the three innermost blocks of the way up
-const SIDES = [2, 4, 8]; // of those blocks, in pixels
+// The three innermost blocks of the way up: channels, and pixels a side.
+const BLOCKS = [[88, 2], [88, 4], [44, 8]];
 const KEPT = 0.5;
 const LEVELS = 127.5; // of 255 a byte has, in one unit
 
@@ -17,11 +17,13 @@ const LEVELS = 127.5; // of 255 a byte has, in one unit
 export function drawNoise(seed) {
   const random = seed === null ? null : generator(seed);
   const draw = () => (random === null ? 1 : random() < KEPT ? 1 / KEPT : 0);
-  const mask = (side) => ({
-    data: Float32Array.from({ length: CHANNELS * side * side }, draw),
-    shape: [1, CHANNELS, side, side],
+  const mask = (channels, side) => ({
+    data: Float32Array.from({ length: channels * side * side }, draw),
+    shape: [1, channels, side, side],
   });
-  return Object.fromEntries(SIDES.map((side) => [`noise_${side}`, mask(side)]));
+  return Object.fromEntries(
+    BLOCKS.map(([channels, side]) => [`noise_${side}`, mask(channels, side)]),
+  );
 }
 
 /** A label map as the networks are shown it: its colours in [-1, 1]. */
