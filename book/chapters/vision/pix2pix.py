@@ -76,8 +76,8 @@ print(f"about {SETTINGS.minutes:g} minutes with a discriminator")
 #
 # The survey names two parts. The network that draws is a **U-Net** {cite}`ronneberger2015`, which had been made to find cells in
 # microscope pictures. The network that judges is a **PatchGAN**, which sees the picture piece by piece and never as a whole. What made
-# it famous came afterwards: the authors put code and a page on the net where everybody could draw a cat's outline and have it
-# filled in. We keep that part, with houses.
+# it famous came afterwards: a page on the net where everybody could draw a cat's outline and have it filled in. (The survey takes the
+# page for the authors'; Christopher Hesse made it, from their code.) We keep that part, with houses.
 #
 # Three questions are behind the pictures. Does a learned loss help, by a measure that is not the eye of whoever trained it? How
 # much of a picture must the judge see at once? And what do the U-Net's skips carry?
@@ -842,7 +842,9 @@ display(HTML(claims.table_html(recorded)))
 #
 # ## Touch it
 #
-# Paint a map and watch the house appear as you draw. Both networks run in your browser, on the weights that come with this page.
+# Paint a map and watch the house appear as you draw. Both networks run in your browser, on the weights that come with this page. They are
+# narrower than yours, so that two fit into a page, and were trained for three times as many steps: their test IoU is 0.72 with the
+# discriminator and 0.66 without.
 # In a notebook this place shows only its name: build the book with `make book` and open this page there.
 #
 # ```{live} vision/pix2pix
@@ -853,7 +855,7 @@ display(HTML(claims.table_html(recorded)))
 #
 # | | Paper | This chapter | Cost |
 # |---|---|---|---|
-# | Data | Cityscapes, façades, maps, shoes and more, 400 to 138,000 pairs | 4,000 drawn façades | the program's variety, not the world's; a map fits its picture to the pixel, which people's labels do not |
+# | Data | Cityscapes, façades, maps and more: 400 pairs of façades, 2,975 of Cityscapes | 4,000 drawn façades | the program's variety, not the world's; a map fits its picture to the pixel, which people's labels do not |
 # | Pictures | 256 pixels a side | 64 | less to get wrong; texture of one or two pixels |
 # | Generator | width 64, 8 halvings, 54 million weights | width 16, 6 halvings, 1.8 million weights | less texture is remembered |
 # | Discriminator | patches of 70 of 256 pixels, width 64 | 16 of 64, width 16 | larger patches do worse here, and may need longer training |
