@@ -140,7 +140,7 @@ def time_training(folder: str | None) -> None:
             settings = dataclasses.replace(LAPTOP, batch_size=batch_size)
             label = f"laptop's networks, {size}x{size}, batch {batch_size}"
             compare(label, settings, size, folder)
-    settings = dataclasses.replace(LAPTOP, weights=WITH_IDENTITY)
+    settings = dataclasses.replace(LAPTOP, batch_size=8, weights=WITH_IDENTITY)
     compare("laptop's networks, 32x32, batch 8, identity loss", settings, 32, folder)
     compare("the paper's networks, 128x128, batch 1", PAPER, 128, folder, 3)
     settings = dataclasses.replace(PAPER, weights=WITH_IDENTITY)
