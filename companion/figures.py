@@ -28,6 +28,7 @@ CARD = "#fdfcf8"
 INK = "#222222"
 DOTS_PER_INCH = 110
 _INVISIBLE = 8  # levels of 256 by which a pixel may change
+_QUALITY = 85  # of a WebP, of 100
 
 
 def card_style(width: str = "fit-content") -> str:
@@ -98,14 +99,14 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
     for axes in figure.axes:
         if axes.images:
             axes.grid(False)
-    data, width, height = _png(figure)
+    data, kind, width, height = _compressed(figure)
     plt.close(figure)
     display(
         HTML(
             f'<figure class="course-figure" style="{card_style()}">'
             f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" '
             f'style="max-width:100%;height:auto" '
-            f'src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+            f'src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
             f"{caption_html(caption)}</figure>"
         )
     )
@@ -119,18 +120,24 @@ def require_alt(alt: str) -> None:
         )
 
 
-def _png(figure: Figure) -> tuple[bytes, int, int]:
-    """The figure as a small PNG: its bytes, width and height in pixels."""
+def _compressed(figure: Figure) -> tuple[bytes, str, int, int]:
+    """The figure as a small file: its bytes, its kind, width and height in pixels.
+
+    A chart becomes a PNG, a figure of photograph-like pictures a WebP.
+    """
     import numpy as np
     from PIL import Image
 
-    raw = io.BytesIO()
+    raw, small = io.BytesIO(), io.BytesIO()
     figure.savefig(raw, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
     image = Image.open(raw).convert("RGB")
     # 256 colours make a chart three times smaller and cannot be seen; in a smooth picture they can.
     reduced = image.quantize(256, dither=Image.Dither.NONE)
     error = np.abs(np.asarray(reduced.convert("RGB"), int) - np.asarray(image, int)).max(axis=-1)
-    small = io.BytesIO()
-    chosen = reduced if np.percentile(error, 99) <= _INVISIBLE else image
-    chosen.save(small, "png", optimize=True)
-    return small.getvalue(), image.width, image.height
+    if np.percentile(error, 99) <= _INVISIBLE:
+        kind = "png"
+        reduced.save(small, kind, optimize=True)
+    else:
+        kind = "webp"
+        image.save(small, kind, quality=_QUALITY, method=6)
+    return small.getvalue(), kind, image.width, image.height

@@ -32,7 +32,7 @@ def curves():
 
 
 def picture(html):
-    data = re.search(r'src="data:image/png;base64,([^"]+)"', html).group(1)
+    data = re.search(r'src="data:image/(?:png|webp);base64,([^"]+)"', html).group(1)
     raw = base64.b64decode(data)
     return raw, Image.open(io.BytesIO(raw))
 
@@ -70,6 +70,19 @@ def test_a_smooth_picture_keeps_its_colours_and_has_no_grid(displayed):
     centre = np.asarray(image.convert("RGB"))[100:200, 100:200]
     assert len(np.unique(centre.reshape(-1, 3), axis=0)) > 300
     assert np.abs(np.diff(centre.astype(int), axis=1)).max() < 12
+
+
+def test_a_picture_full_of_texture_stays_small_and_like_itself(displayed):
+    texture = np.random.default_rng(0).normal(0.5, 0.12, (64, 64, 3)).clip(0, 1)
+    figure = plt.figure(figsize=(3, 3), layout="none")
+    figure.add_axes((0, 0, 1, 1)).imshow(texture)
+    figures.show(figure, "Coloured noise")
+    raw, image = picture(displayed[0].data)
+    assert len(raw) < 60_000
+    assert image.format == "WEBP"
+    pixels = np.asarray(image.convert("RGB"))[60:320, 60:320] / 255
+    assert np.abs(pixels.mean(axis=(0, 1)) - texture.mean(axis=(0, 1))).max() < 0.02
+    assert pixels.std() > 0.8 * texture.std()
 
 
 def test_a_figure_without_alternative_text_is_refused(displayed):
