@@ -86,9 +86,11 @@ def test_a_perfect_translation_has_no_failure_in_any_case(scenes, truth):
     striped = [numbers[f"contrast on the animal, {which}"] for which in ("translated", "true")]
     assert striped[0] == striped[1] > 2 * rider[0]
     assert not any(failures.landscapes(truth, scenes).numbers.values())
-    assert not any(failures.coats(truth, scenes).numbers.values())
-    for name, value in failures.unusual(truth, scenes).numbers.items():
-        assert (value == 0) == name.endswith("translated"), name
+    striped = failures.coats(truth, scenes).numbers
+    assert all(striped[coat] == pytest.approx(striped["true"], rel=0.02) for coat in horses.COATS)
+    unusual = failures.unusual(truth, scenes).numbers
+    for name in failures.UNUSUAL:
+        assert unusual[f"{name}, translated"] == pytest.approx(unusual[f"{name}, true"], rel=0.05)
     assert failures.nothing_there(truth, scenes).numbers["change"] == 0
     assert not any(failures.striped_already(truth, scenes).numbers.values())
 
@@ -112,14 +114,15 @@ def test_stripes_on_the_rider_and_a_move_to_the_savannah_are_found(scenes):
 def test_idle_generators_change_nothing_and_hide_nothing(scenes):
     empty = failures.nothing_there(IDLE, scenes).numbers
     assert empty["change"] == 0 and empty["contrast, before"] == empty["contrast, translated"]
-    for name, value in failures.unusual(IDLE, scenes).numbers.items():
-        assert value > 10 or name.startswith("far away"), name
+    plain = failures.unusual(IDLE, scenes).numbers
+    for name in (*failures.UNUSUAL, "upside down"):
+        assert plain[f"{name}, translated"] < 0.5 * plain[f"{name}, true"]
     numbers = failures.hidden(IDLE, IDLE, scenes).numbers
     assert numbers["noise 0%, from the translation"] == 0
     sizes = [numbers[f"noise {size:.0%}, from the translation"] for size in failures.NOISES]
     assert sizes == sorted(sizes)
     # Nothing is hidden: the noise does no more than it is. E|n| = 0.8 sigma, a little cut off.
-    assert sizes[-1] == pytest.approx(8, rel=0.15)
+    assert sizes[2] == pytest.approx(4, rel=0.15)
 
 
 def test_a_message_below_the_noise_is_told_from_none(scenes):
@@ -130,7 +133,7 @@ def test_a_message_below_the_noise_is_told_from_none(scenes):
     numbers = failures.hidden(hide, find, scenes).numbers
     assert numbers["noise 0%, from the translation"] < 5
     assert numbers["noise 0%, from the true partner"] > 15
-    assert numbers["noise 10%, from the translation"] > 30
+    assert numbers["noise 20%, from the translation"] > 30
 
 
 def test_rows_have_as_many_pictures_and_the_empty_landscape_no_animal(scenes):

@@ -187,7 +187,7 @@ def test_the_noise_is_box_and_mullers_and_grows_with_the_slider(
     draws = np.array([random() for _ in range(3 * 64 * 64)]).reshape(-1, 2)
     radius, angle = np.sqrt(-2 * np.log(1 - draws[:, 0])), 2 * np.pi * draws[:, 1]
     normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()
-    for size in (0.02, 0.1):
+    for size in (0.02, 0.2):
         result = after(live, lambda size=size: noise(live).fill(str(size)), size=size)
         expected = np.clip(np.array(result["translated"]) + 2 * size * normal, -1, 1)
         np.testing.assert_allclose(result["shown"], expected, atol=1e-5)
@@ -318,7 +318,7 @@ def test_the_keyboard_alone_chooses_paints_and_takes_back(
     choose(live, TO_ZEBRA).focus()
     after(live, lambda: live.keyboard.press("ArrowRight"), direction=TO_HORSE)
     noise(live).focus()
-    after(live, lambda: live.keyboard.press("ArrowRight"), size=0.005)
+    after(live, lambda: live.keyboard.press("ArrowRight"), size=0.01)
 
 
 # ---------------------------------------------------------------- whom it serves

@@ -124,15 +124,21 @@ export async function start(stage, { graphs, pictures }) {
   const noise = slider({
     label: "Noise added to the translation before the way back",
     min: 0,
-    max: 0.1,
-    step: 0.005,
+    max: 0.2,
+    step: 0.01,
     value: 0,
-    format: (value) => `${(100 * value).toFixed(1)}%`,
+    format: (value) => `${Math.round(100 * value)}%`,
     onInput: (value) => {
       chosen.noise = value;
       return update();
     },
   });
+  const tools = element(
+    "div",
+    "live-tools",
+    button("Undo", easel.undo),
+    button("Start over", () => begin(chosen.start)),
+  );
   where.caption.textContent = "where the two ends differ";
   stage.append(
     createStarts(pictures, begin),
@@ -141,14 +147,8 @@ export async function start(stage, { graphs, pictures }) {
     element(
       "div",
       "cycle-board",
-      easel.element,
+      element("div", "", easel.element, tools),
       element("div", "cycle-results", there.element, back.element, where.element, said),
-    ),
-    element(
-      "div",
-      "live-tools",
-      button("Undo", easel.undo),
-      button("Start over", () => begin(chosen.start)),
     ),
     noise,
     element("p", "live-help", `Paint on the large picture. By keyboard: ${KEYS}`),
