@@ -27,6 +27,7 @@ SCORED = 100  # test pictures of either domain that the recorded scores are of, 
 
 # As many blocks as two generators may have that a page can load. The identity loss is the paper's
 # for paintings: without it day turns into dusk, since neither a cycle nor a judge objects.
+# The rate was chosen among 2e-4, 5e-4 and 1e-3 by the errors on validation scenes.
 SETTINGS = Settings(
     Architecture(width=24, num_blocks=5, discriminator_width=32, receptive_field=34),
     steps=5000,
