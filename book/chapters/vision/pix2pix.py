@@ -779,9 +779,9 @@ for objective in objectives:
     )
 
 # %% [markdown]
-# @@BACK@@ The paper found the same with Cityscapes, from
-# photographs to maps: IoU 0.35 by L1, 0.29 with a discriminator beside it, 0.22 by the discriminator alone. A loss that likes sharp answers
-# has nothing to add where the blurred answer is a sharp one already.
+# Here the discriminator adds next to nothing, 0.40 against 0.39 with one seed, where it added 0.12 in the other direction. In the paper it even
+# takes away: from Cityscapes' photographs to maps the IoU is 0.35 by L1, 0.29 by both losses, 0.22 by the discriminator alone. A loss
+# that likes sharp answers has nothing to offer where there is one answer, and it is sharp.
 #
 # ### When one network wins
 #
@@ -870,7 +870,7 @@ display(HTML(claims.table_html(recorded)))
 # %%
 with torch.device("meta"):
     theirs = model.unet(3, 3, size=256, width=64)
-for name, network in (("the paper's", theirs), ("ours", drawers["L1"])):
+for name, network in (("the paper's", theirs), ("our", drawers["L1"])):
     count = sum(weight.numel() for weight in network.parameters())
     print(f"{name} generator has {count:,} weights")
 
