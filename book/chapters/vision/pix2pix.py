@@ -16,7 +16,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 140 for the exercises |
-# | Machine time | 12 minutes, 5 of them the main training, on two cores |
+# | Machine time | 11 minutes, 5 of them the main training, on two cores |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)); what a convolution is |
 # | Paper | Isola, Zhu, Zhou and Efros {cite}`isola2016` |
