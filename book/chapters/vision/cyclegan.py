@@ -779,15 +779,15 @@ show_rows(
 # the animal the translations are further from the partner than a copy is, 32.0% against 30.2%. A black stripe where the
 # partner has a white one costs more than brown does on either. Which of them lies where, nobody can read off a horse. So we
 # added **contrast**, how much neighbouring pixels differ, which does not ask where a stripe begins: 24.0%, where the true
-# partners have 23.1 and horses 2.0. (We did so after seeing the errors. They stay on record.) From zebras to horses the error
+# partners have 23.1 and horses 2.0. (Added after seeing the errors, which stay on record.) From zebras to horses the error
 # does fall, from 30.8 to 25.5%. And look at the sky. Beside the animal, where nothing should change, the error is 9.7%.
 #
 # ### Failures
 #
 # The survey ends its section with a picture of failures, and so do the authors: a man on a horse becomes striped with it.
 # Their networks had seen wild horses and zebras, and nobody riding one. Since our scenes can be drawn again with one thing
-# changed, we can look for failures instead of waiting for them. What follows are all the cases that we tried. First the
-# rider; a tenth of the training horses are ridden, and no zebra is.
+# changed, we can look for failures instead of waiting for them. What follows are all the cases that we tried, the
+# rider first.
 
 # %%
 some = horse_scenes[: 4 if SIZE == "smoke" else 60]
@@ -968,8 +968,7 @@ for key, heading in SHOWN.items():
 display(HTML(claims.table_html(recorded)))
 
 # %% [markdown]
-# (Above, GAN alone with seed 0 ended at 10.3%, in the ledger at 12.4%. Its runs were made on another machine, which rounds
-# differently; a game of two networks makes much of little.)
+# (Above, GAN alone with seed 0 ended at 10.3%, in the ledger at 12.4%: measured on another machine, which rounds differently.)
 #
 # **Inconclusive.** With all losses the translations err by 8.5% (interval 5.1 to 11.9), by GAN alone by 13.8% (10.1 to 17.5).
 # All five pairs of seeds favour the full objective, by 0.3 to 12.4 points. But five pairs so uneven leave the difference
@@ -1044,8 +1043,8 @@ print(f"this chapter's {ours:,}")
 # collections agree, not that your picture be right.
 #
 # Today a diffusion model that knows words turns the horse into a zebra by being told to {cite}`brooks2023`. It has learned
-# from captioned pictures in immense numbers, which are pairs, though of another kind. Where the domains have no names, as
-# with the pictures of two microscopes, two collections are still all that there is.
+# from captioned pictures in immense numbers, which are pairs, though of another kind. Where domains have no
+# names, two collections are still all that there is.
 
 # %% [markdown]
 # ## Recall
