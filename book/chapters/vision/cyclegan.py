@@ -717,8 +717,8 @@ show_rows(
 #
 # Suppose that half of the letters in both domains are white on black. Then an inverted glyph passes any discriminator, and
 # the way back inverts it again: discriminators and cycles have no objection. In the ledger below the runs with seeds 0 and 1
-# came out inverted, those with 2, 3 and 4 did not. We run seed 0 again, and the same with the identity loss. (Another machine
-# rounds differently, and may end otherwise.)
+# came out inverted, those with 2, 3 and 4 did not. We run seed 0 again, and the same with the identity loss. On this machine,
+# which rounds otherwise, it came out upright.
 
 # %%
 either = claim.on_either_paper(unpaired)
@@ -786,8 +786,8 @@ show_rows(
 #
 # The survey ends its section with a picture of failures, and so do the authors: a man on a horse becomes striped with it.
 # Their networks had seen wild horses and zebras, and nobody riding one. Since our scenes can be drawn again with one thing
-# changed, we can look for failures instead of waiting for them. What follows are all the cases that we tried, the
-# rider first.
+# changed, we can look for failures instead of waiting for them. What follows are all the cases that we tried, the rider
+# first.
 
 # %%
 some = horse_scenes[: 4 if SIZE == "smoke" else 60]
@@ -809,10 +809,10 @@ show_rows(
 )
 
 # %% [markdown]
-# All numbers are percent of the way from black to white. He gets stripes: his contrast goes from 3 to 17, that of a true zebra
-# is 23. His face and his jacket fade into what
-# is behind. The discriminators know zebras with nobody on them, so that whatever sits there has to look like zebra or like
-# landscape; and the cycle does not object as long as he can be brought back.
+# All numbers are percent of the way from black to white. He gets stripes: his contrast goes from 3 to 17, that of a true
+# zebra is 23. His face and his jacket fade into what is behind. The discriminators know zebras with nobody on them, so that
+# whatever sits there has to look like zebra or like landscape; and the cycle does not object as long as he can be brought
+# back.
 #
 # *The landscape.* Three in four zebras live in the savannah. Yellow grass tells the collections apart as stripes do, and
 # nobody told the networks what the subject is. 0 is a landscape that stayed, 100 one that has become the same place in the
@@ -835,10 +835,10 @@ show_rows(
 )
 
 # %% [markdown]
-# A fifth to a quarter of the way to the savannah is gone. A zebra, which should stay, changes by 9%, and a translation changes
-# by 8% more when it is translated again. An empty landscape gets stripes, in the sky, along the horizon, and before a fence a
-# zebra grows out of nothing. Every training picture had an animal in it. "A zebra stands in the middle" is as true of domain
-# B as "zebras have stripes".
+# A fifth to a quarter of the way to the savannah is gone. A zebra, which should stay, changes by 9%, and a translation
+# changes by 8% more when it is translated again. An empty landscape gets stripes, in the sky, along the horizon, and before a
+# fence a zebra grows out of nothing. Every training picture had an animal in it. "A zebra stands in the middle" is as true of
+# domain B as "zebras have stripes".
 #
 # *Poses and places that training did not have.* Beside each contrast on the animal stands that of the true partner.
 
@@ -968,7 +968,8 @@ for key, heading in SHOWN.items():
 display(HTML(claims.table_html(recorded)))
 
 # %% [markdown]
-# (Above, GAN alone with seed 0 ended at 10.3%, in the ledger at 12.4%: measured on another machine, which rounds differently.)
+# (Above, GAN alone with seed 0 ended at 10.3%, in the ledger at 12.4%: measured on another machine, which rounds
+# differently.)
 #
 # **Inconclusive.** With all losses the translations err by 8.5% (interval 5.1 to 11.9), by GAN alone by 13.8% (10.1 to 17.5).
 # All five pairs of seeds favour the full objective, by 0.3 to 12.4 points. But five pairs so uneven leave the difference
@@ -1043,8 +1044,8 @@ print(f"this chapter's {ours:,}")
 # collections agree, not that your picture be right.
 #
 # Today a diffusion model that knows words turns the horse into a zebra by being told to {cite}`brooks2023`. It has learned
-# from captioned pictures in immense numbers, which are pairs, though of another kind. Where domains have no
-# names, two collections are still all that there is.
+# from captioned pictures in immense numbers, which are pairs, though of another kind. Where domains have no names, two
+# collections are all there is.
 
 # %% [markdown]
 # ## Recall
