@@ -299,8 +299,10 @@ print(f"each score sees {field} by {field} pixels")
 # $D_Y$ wants it large, $G$ small. In practice the paper replaces it by least squares {cite}`mao2017`. Scores are to be 1 for
 # real pictures and 0 for generated ones, and the generator wants its own to be 1:
 #
-# $$D_Y \text{ minimises } \tfrac12\, \mathbb E_y[(D_Y(y) - 1)^2] + \tfrac12\, \mathbb E_x[D_Y(G(x))^2], \qquad G \text{ minimises } \mathbb
-# E_x[(D_Y(G(x)) - 1)^2]$$
+# $$\begin{aligned}
+# D_Y \text{ minimises }\quad & \tfrac12\, \mathbb E_y[(D_Y(y) - 1)^2] + \tfrac12\, \mathbb E_x[D_Y(G(x))^2] \\
+# G \text{ minimises }\quad & \mathbb E_x[(D_Y(G(x)) - 1)^2]
+# \end{aligned}$$
 #
 # What is the difference to a generator? It learns by the slope of its loss, so we look at that.
 
@@ -382,8 +384,10 @@ for name, (there, back) in translators.items():
 # what goes from B to A and back (the **backward** one). As everywhere, our code takes the mean over pixels for the norm. With
 # weight $\lambda = 10$ it joins two adversarial losses, equation 3:
 #
-# $$\mathcal L(G, F, D_X, D_Y) = \mathcal L_{GAN}(G, D_Y, X, Y) + \mathcal L_{GAN}(F, D_X, Y, X) + \lambda\, \mathcal
-# L_{cyc}(G, F)$$
+# $$\begin{aligned}
+# \mathcal L(G, F, D_X, D_Y) ={}& \mathcal L_{GAN}(G, D_Y, X, Y) + \mathcal L_{GAN}(F, D_X, Y, X) \\
+# & + \lambda\, \mathcal L_{cyc}(G, F)
+# \end{aligned}$$
 #
 # The generators make it small, the discriminators large. For the generators it is five lines.
 
