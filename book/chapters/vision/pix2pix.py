@@ -646,7 +646,6 @@ show_rows(
 one = inputs[3:4].expand(16, -1, -1, -1)
 again = model.translate(network, one, generator(0, "again"))
 deviation = again.std(dim=0).mean().item()
-between = test.pictures.std(dim=0).mean().item()
 painted_anew = painted.std(dim=0).mean().item()
 print(f"standard deviation of a pixel over 16 drawings: {deviation:.3f}")
 print(f"over one plan's {len(painted)} true looks: {painted_anew:.3f}")
