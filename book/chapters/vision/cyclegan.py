@@ -16,7 +16,7 @@
 # | | |
 # |---|---|
 # | Your time | 100 minutes, and 140 for the exercises |
-# | Machine time | 12 minutes, 4 of them the main training, on two cores |
+# | Machine time | 11 minutes, 4 of them the main training, on two cores |
 # | Level | 2 of 3 |
 # | You need | gradients and a training loop ([the page to read first](../../guide/pytorch)), convolutions; the discriminator of [pix2pix](pix2pix), of which the essentials are repeated |
 # | Paper | Zhu, Park, Isola and Efros, *Unpaired Image-to-Image Translation Using Cycle-Consistent Adversarial Networks* {cite}`zhu2017` |
