@@ -908,8 +908,9 @@ for name, network in (("the paper's", theirs), ("our", drawers["L1"])):
 #
 # 4. What happens if the drawn pictures are not detached in the discriminator's turn?
 #
-# <details><summary>Answer</summary>Nothing, as long as each optimiser holds its own network and clears gradients before its turn, but for
-# time. Otherwise the generator collects gradients that make its pictures easier to tell.</details>
+# <details><summary>Answer</summary>In this loop an error: the discriminator's backward pass uses up the graph that the generator's turn still
+# needs. Where a loop draws anew or keeps the graph, the generator collects gradients that make its pictures easier to tell, and if nobody
+# clears them before its step, it follows them.</details>
 #
 # 5. Why is a lower L1 on test houses no sign of better pictures?
 #
