@@ -38,7 +38,10 @@ import torch
 #
 # The discriminator minimises the mean cost of telling targets from pictures:
 #
-# $$L_D = \frac{1}{2} \Big( \operatorname{mean}\big(-\ln D\big)_{\text{patches of targets}} + \operatorname{mean}\big(-\ln (1 - D)\big)_{\text{patches of pictures}} \Big)$$
+# $$\begin{aligned}
+# L_D = \tfrac{1}{2} \Big( & \operatorname{mean}\big(-\ln D\big)_{\text{patches of targets}} \\
+# & + \operatorname{mean}\big(-\ln (1 - D)\big)_{\text{patches of pictures}} \Big)
+# \end{aligned}$$
 #
 # The paper halves it, so that the discriminator learns more slowly than the generator. The two means are each over
 # their own patches, and there may be more of one kind than of the other.
@@ -769,7 +772,11 @@ assert np.allclose(evaluated, expected[1], atol=1e-4), (
 # it, and the paper counts how well they agree with the map. With $n_{ij}$ the number of pixels of label $i$ that are
 # read as $j$, and $t_i = \sum_j n_{ij}$ the number of pixels of label $i$, the three scores are
 #
-# $$\text{pixel accuracy} = \frac{\sum_i n_{ii}}{\sum_i t_i}, \qquad \text{class accuracy} = \operatorname{mean}_i \frac{n_{ii}}{t_i}, \qquad \text{mean IoU} = \operatorname{mean}_i \frac{n_{ii}}{t_i + \sum_j n_{ji} - n_{ii}}$$
+# $$\begin{aligned}
+# \text{pixel accuracy} &= \frac{\sum_i n_{ii}}{\sum_i t_i} \qquad
+# \text{class accuracy} = \operatorname{mean}_i \frac{n_{ii}}{t_i} \\
+# \text{mean IoU} &= \operatorname{mean}_i \frac{n_{ii}}{t_i + \sum_j n_{ji} - n_{ii}}
+# \end{aligned}$$
 #
 # The $n_{ij}$ are counted over the pixels of **all** images together. A label whose fraction would be $0/0$ is left out
 # of that mean, and of that mean only: a label that no map has, but that is read somewhere, has no class accuracy; its
