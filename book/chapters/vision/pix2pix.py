@@ -883,9 +883,9 @@ for name, network in (("the paper's", theirs), ("our", drawers["L1"])):
 # agree with people better than L1 does, and became a loss and a measure of their own {cite}`zhang2018`.
 #
 # Then the question moved. Diffusion models draw many different pictures for one input, which pix2pix never did, and do not have to be kept
-# in balance with an opponent; Palette took them to colourisation and to filling holes, with one network and an L2 loss on the noise
-# {cite}`saharia2022`. ControlNet hangs maps, edges and poses on to a large text-to-image model {cite}`zhang2023`, and is what people use today
-# where they used pix2pix. A U-Net draws in all of these.
+# in balance with an opponent; Palette took them to colourisation and to filling holes, with one recipe for both
+# {cite}`saharia2022`. ControlNet hangs maps, edges and poses on to a large text-to-image model {cite}`zhang2023`, where pix2pix would once
+# have been trained. A U-Net draws in all of these.
 
 # %% [markdown]
 # ## Recall
