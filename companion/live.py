@@ -8,13 +8,31 @@ the graph to.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from companion.checkpoint import atomic_path
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import UInt8
     from torch import Tensor, nn
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write one of a page's files, whole or not at all; text as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
+    """A PNG file: no pixel is changed."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def round_weights(module: nn.Module) -> nn.Module:

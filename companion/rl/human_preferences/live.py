@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion.checkpoint import atomic_path
+from companion.live import write_whole
 from companion.progress import track
 from companion.rl import ppo
 from companion.rl.human_preferences import gymnast
@@ -260,13 +260,8 @@ def export(folder: Path, seed: int = 0) -> None:
     policies = [stored_policy(*each, beginnings) for each in trained_policies(seed)]
     bank = np.concatenate([steps for _, steps in behaviours])
     stored = stored_bank(behaviours, policies)
-    _write(folder / "bank.json", json.dumps(stored, separators=(",", ":")) + "\n")
-    _write(folder / "poster.svg", poster(bank))
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_whole(folder / "bank.json", json.dumps(stored, separators=(",", ":")) + "\n")
+    write_whole(folder / "poster.svg", poster(bank))
 
 
 def main(arguments: list[str]) -> int:

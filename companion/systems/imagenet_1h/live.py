@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from companion import claims
-from companion.checkpoint import atomic_path
+from companion.live import write_whole
 from companion.systems.imagenet_1h.claim import BASE_RATE, BATCHES, RECIPES, SMALL, settings_for
 from companion.systems.imagenet_1h.cost import fit_link
 from companion.systems.imagenet_1h.measure import measure_all_reduce, measure_scaling
@@ -173,13 +173,9 @@ def measured_figures() -> dict:
 def export_runs(folder: Path, record: Path = RECORD) -> None:
     """Write ``runs.json`` and ``poster.svg`` into ``folder``, from a ``claim.json``."""
     shown = learning_curves(claims.load(record))
-    _write(folder / "runs.json", json.dumps(shown, separators=(",", ":"), allow_nan=False) + "\n")
-    _write(folder / "poster.svg", poster(shown))
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    text = json.dumps(shown, separators=(",", ":"), allow_nan=False) + "\n"
+    write_whole(folder / "runs.json", text)
+    write_whole(folder / "poster.svg", poster(shown))
 
 
 def main(arguments: list[str]) -> int:
@@ -188,7 +184,7 @@ def main(arguments: list[str]) -> int:
         case ["export", folder]:
             export_runs(Path(folder))
         case ["measure", folder]:
-            _write(Path(folder) / "link.json", json.dumps(measured_figures(), indent=1) + "\n")
+            write_whole(Path(folder) / "link.json", json.dumps(measured_figures(), indent=1) + "\n")
         case _:
             print("usage: ... live export|measure FOLDER", file=sys.stderr)
             return 2

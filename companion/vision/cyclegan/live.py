@@ -4,22 +4,20 @@
 """
 
 import base64
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor, nn
 
-from companion.checkpoint import atomic_path
-from companion.live import export
+from companion.live import export, png, write_whole
 from companion.vision.cyclegan.failures import redrawn
 from companion.vision.cyclegan.horses import draw, scenes_of
 from companion.vision.cyclegan.model import translate
 from companion.vision.cyclegan.shipped import WEIGHTS, load_shipped
+from companion.vision.pix2pix.data import to_bytes
 
 GRAPHS = ("to_zebra", "to_horse")  # A to B and B to A
 OUTPUT = "translated"
@@ -42,12 +40,6 @@ class Translation(nn.Module):
         return self.generator(picture)
 
 
-def to_bytes(images: Float[Tensor, "n 3 height width"]) -> Bytes:
-    """The pictures in 256 steps a colour, as screens show them."""
-    steps = ((images + 1) * 127.5).round().to(torch.uint8)
-    return steps.permute(0, 2, 3, 1).numpy()
-
-
 def from_bytes(pixels: Bytes) -> Float[Tensor, "n 3 height width"]:
     """The pictures in [-1, 1], as the page hands them to the generators."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
@@ -57,23 +49,17 @@ def stored_pictures() -> Bytes:
     """The first `STORED` horses of the test set, the first zebras, a landscape with neither."""
     horses, zebras = (scenes[:STORED] for scenes in scenes_of("test"))
     nobody = redrawn(horses[:1], x=9.0, rider=False)  # the first horse's, when it has left
-    return to_bytes(torch.cat([draw(scenes).images for scenes in (horses, zebras, nobody)]))
+    return to_bytes(torch.cat([draw(scenes).images for scenes in (horses, zebras, nobody)])).numpy()
 
 
 # --- files -------------------------------------------------------------------------------------
 
 
-def png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """A PNG file: no pixel is changed."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
 def poster(horse: Bytes, to_zebra: nn.Sequential, to_horse: nn.Sequential) -> str:
     """A still of the page as SVG: a horse, its translation, and the way back."""
     zebra = translate(to_zebra, from_bytes(horse))
-    row = np.concatenate([horse, to_bytes(zebra), to_bytes(translate(to_horse, zebra))])
+    back = translate(to_horse, zebra)
+    row = np.concatenate([horse, to_bytes(zebra).numpy(), to_bytes(back).numpy()])
     parts = []
     for index, (pixels, words) in enumerate(zip(row, ("picture", "there", "back"), strict=True)):
         x, data = 150 * index, base64.b64encode(png(pixels)).decode("ascii")
@@ -101,13 +87,8 @@ def export_all(folder: Path, weights: Path = WEIGHTS) -> None:
     for name, network in zip(GRAPHS, networks, strict=True):
         export(Translation(network), example, [OUTPUT], folder / f"{name}.onnx")
     pictures = stored_pictures()
-    _write(folder / "pictures.png", png(np.concatenate(pictures)))
-    _write(folder / "poster.svg", poster(pictures[:1], *networks).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_whole(folder / "pictures.png", png(np.concatenate(pictures)))
+    write_whole(folder / "poster.svg", poster(pictures[:1], *networks))
 
 
 def main(arguments: list[str]) -> int:

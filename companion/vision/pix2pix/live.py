@@ -5,7 +5,6 @@
 """
 
 import base64
-import io
 import json
 import sys
 from pathlib import Path
@@ -13,11 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor, nn
 
-from companion.checkpoint import atomic_path
-from companion.live import export
+from companion.live import export, png, write_whole
 from companion.seeds import generator, numpy_generator
 from companion.vision.pix2pix.data import (
     LABELS,
@@ -118,7 +115,7 @@ def poster(networks: dict[str, UNet]) -> str:
         pictures[objective] = translate(network, colours, generator(0, "poster"))
     pictures["true picture"] = house.pictures
     parts = [
-        f'<image x="{132 * place}" width="120" height="120" href="{_png(picture)}" '
+        f'<image x="{132 * place}" width="120" height="120" href="{_address(picture)}" '
         f'style="image-rendering:pixelated"/><text x="{132 * place + 60}" y="142">{name}</text>'
         for place, (name, picture) in enumerate(pictures.items())
     ]
@@ -130,11 +127,9 @@ def poster(networks: dict[str, UNet]) -> str:
     )
 
 
-def _png(picture: Float[Tensor, "1 3 64 64"]) -> str:
+def _address(picture: Float[Tensor, "1 3 64 64"]) -> str:
     """A picture as an address that holds all of it."""
-    file = io.BytesIO()
-    Image.fromarray(to_bytes(picture)[0].numpy()).save(file, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(png(to_bytes(picture)[0].numpy())).decode()
 
 
 # --- the command -------------------------------------------------------------------------------
@@ -145,13 +140,8 @@ def export_all(folder: Path, networks: dict[str, UNet]) -> None:
     for objective, network in networks.items():
         inputs = example_inputs(network, draw_facades(SHOWN[:2]))
         export(Painter(network), inputs, OUTPUTS, folder / GRAPHS[objective])
-    _write(folder / "houses.json", json.dumps(stored_houses(), separators=(",", ":")) + "\n")
-    _write(folder / "poster.svg", poster(networks))
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_whole(folder / "houses.json", json.dumps(stored_houses(), separators=(",", ":")) + "\n")
+    write_whole(folder / "poster.svg", poster(networks))
 
 
 def main(arguments: list[str]) -> int:
